@@ -1,0 +1,244 @@
+"""Loading images: whatever is on disk and whatever the network does, never wrong pixels."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import socket
+import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from vae_lib import data, fashion_mnist, load_images
+from vae_lib.data import as_unit_interval
+from vae_lib.fashion_mnist import RAW, FashionMNIST, FetchError, fetch_fashion_mnist
+
+
+def small_archives() -> dict[str, bytes]:
+    """Four archives in Fashion-MNIST's format, with 20 and 10 garments."""
+    pixels = torch.randint(0, 256, (30, 28, 28), generator=torch.Generator().manual_seed(0))
+    archives = {}
+    for name, start, count in (("train", 0, 20), ("t10k", 20, 10)):
+        body = pixels[start : start + count].to(torch.uint8).numpy().tobytes()
+        header = struct.pack(">IIII", 2051, count, 28, 28)
+        archives[f"{name}-images-idx3-ubyte.gz"] = gzip.compress(header + body, mtime=0)
+        header = struct.pack(">II", 2049, count)
+        archives[f"{name}-labels-idx1-ubyte.gz"] = gzip.compress(
+            header + bytes(i % 10 for i in range(count)), mtime=0
+        )
+    return archives
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Proxy(Quiet):
+    """Answers every request with a friendly page, as the network of a hotel does."""
+
+    def do_GET(self):
+        page = b"<html>Welcome! Please log in.</html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that makes a server the only mirror."""
+    servers = []
+
+    def start(handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch, serve):
+    """A mirror of the small data set; returns the folder that it serves."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    archives = small_archives()
+    for name, content in archives.items():
+        (folder / name).write_bytes(content)
+    digests = {name: hashlib.md5(content).hexdigest() for name, content in archives.items()}
+    monkeypatch.setattr(fashion_mnist, "ARCHIVES", digests)
+    monkeypatch.setattr(FashionMNIST, "resources", list(digests.items()))
+    serve(functools.partial(Quiet, directory=folder))
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """A mirror that nobody serves."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setattr(FashionMNIST, "mirrors", [f"http://127.0.0.1:{port}/"])
+
+
+def copy_archives(root, archives=None):
+    raw = root / RAW
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, content in (archives or small_archives()).items():
+        (raw / name).write_bytes(content)
+    return raw
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_downloads_verifies_and_needs_no_network_afterwards(tmp_path, mirror, serve):
+    root = tmp_path / "data"
+    images = load_images("fashion-mnist", root=root)
+    assert images.train_images.shape == (20, 1, 28, 28)
+    assert images.test_images.shape == (10, 1, 28, 28)
+    assert images.train_images.dtype == torch.uint8
+    assert images.train_labels.tolist() == [i % 10 for i in range(20)]
+    assert images.class_names[9] == "Ankle boot"
+    assert images.train_factors is None
+    serve(Proxy)
+    again = load_images("fashion-mnist", root=root)
+    assert again.train_images.equal(images.train_images)
+
+
+def test_a_read_only_folder_is_read_and_left_alone(tmp_path, mirror, offline):
+    root, home = tmp_path / "shared", tmp_path / "data"
+    copy_archives(root)
+    before = contents(root)
+    for folder in (root / RAW, root / "FashionMNIST", root):
+        folder.chmod(0o555)
+    train, _ = fetch_fashion_mnist(root, home)
+    assert len(train) == 20
+    assert contents(root) == before
+    assert not list((home / RAW).glob("*.gz"))  # unpacked there, not copied
+    for folder in (root, root / "FashionMNIST", root / RAW):
+        folder.chmod(0o755)
+
+
+def test_a_damaged_archive_is_named_set_aside_and_fetched_again(tmp_path, mirror, capsys):
+    raw = copy_archives(tmp_path)
+    victim = raw / "train-images-idx3-ubyte.gz"
+    for attempt in (1, 2):
+        damaged = victim.read_bytes() if victim.exists() else small_archives()[victim.name]
+        victim.write_bytes(damaged[:-1000] + bytes(1000))
+        (raw / "verified.json").unlink(missing_ok=True)
+        train, _ = fetch_fashion_mnist(tmp_path, tmp_path)
+        assert len(train) == 20
+        assert f"{victim} is damaged" in capsys.readouterr().out
+        assert len(list(raw.glob("*.damaged*"))) == attempt  # what was there is never deleted
+
+
+def test_damaged_unpacked_files_are_made_again(tmp_path, mirror):
+    train, _ = fetch_fashion_mnist(tmp_path, tmp_path)
+    unpacked = tmp_path / RAW / "train-images-idx3-ubyte"
+    unpacked.write_bytes(unpacked.read_bytes()[:-500] + bytes(500))
+    again, _ = fetch_fashion_mnist(tmp_path, tmp_path)
+    assert again.data.equal(train.data)
+
+
+def test_an_interrupted_download_keeps_the_archives_that_arrived(tmp_path, mirror):
+    missing = mirror / "t10k-labels-idx1-ubyte.gz"
+    content = missing.read_bytes()
+    missing.unlink()
+    with pytest.raises(FetchError):
+        fetch_fashion_mnist(tmp_path / "data", tmp_path / "data")
+    raw = tmp_path / "data" / RAW
+    assert sorted(path.name for path in raw.glob("*")) == sorted(
+        name for name in small_archives() if name != missing.name
+    )
+    missing.write_bytes(content)
+    assert len(fetch_fashion_mnist(tmp_path / "data", tmp_path / "data")[0]) == 20
+
+
+def test_a_proxy_that_returns_a_page_is_seen_through(tmp_path, mirror, serve, capsys):
+    serve(Proxy)
+    with pytest.raises(FetchError, match="wrong checksum; a proxy"):
+        load_images("fashion-mnist", root=tmp_path / "data")
+    images = load_images("auto", root=tmp_path / "data")
+    assert images.name == "drawn"
+    assert "using drawn garments instead" in capsys.readouterr().out
+
+
+def test_without_network_the_drawn_garments_come_with_one_line(tmp_path, offline, capsys):
+    assert load_images("auto", root=tmp_path).name == "drawn"
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert "no network" in lines[0]
+    with pytest.raises(FetchError, match="no network"):
+        load_images("fashion-mnist", root=tmp_path)
+
+
+def test_a_network_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fashion_mnist, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        monkeypatch.setattr(
+            FashionMNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
+        )
+        assert load_images("auto", root=tmp_path).name == "drawn"
+    assert "network" in capsys.readouterr().out
+
+
+def test_two_notebooks_at_once_take_turns(tmp_path, mirror):
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: fetch_fashion_mnist(tmp_path, tmp_path), range(4)))
+    assert all(train.data.equal(results[0][0].data) for train, _ in results)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path, monkeypatch, offline):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(FetchError, match="file"):
+        load_images("fashion-mnist", root=tmp_path / "file")
+
+
+def test_the_environment_chooses_root_and_source(tmp_path, monkeypatch, mirror):
+    monkeypatch.setenv("VAE_LIB_DATA", str(tmp_path / "elsewhere"))
+    assert len(load_images("fashion-mnist").train_images) == 20
+    assert (tmp_path / "elsewhere" / RAW / "verified.json").exists()
+    monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
+    assert load_images("auto").name == "drawn"
+
+
+def test_an_unknown_source_is_named():
+    with pytest.raises(ValueError, match=r"source: expected one of 'auto', .*, got 'mnist'"):
+        load_images("mnist")
+    with pytest.raises(TypeError, match="source"):
+        load_images(3)
+
+
+def test_drawn_images_are_split_and_carry_their_factors(drawn):
+    assert drawn.train_images.shape == (data.DRAWN_TRAIN, 1, 28, 28)
+    assert drawn.test_images.shape == (data.DRAWN_TEST, 1, 28, 28)
+    assert drawn.train_factors.shape == (data.DRAWN_TRAIN, len(drawn.factor_names))
+    assert drawn.train_factors.dtype == torch.float32
+    assert set(drawn.train_labels.tolist()) == set(range(10))
+    assert not load_images("drawn", seed=1).train_images.equal(drawn.train_images)
+
+
+def test_as_unit_interval():
+    whole = torch.tensor([0, 51, 255], dtype=torch.uint8).repeat(28 * 28)[: 28 * 28]
+    x = whole.view(1, 1, 28, 28)
+    assert as_unit_interval(x).unique().tolist() == pytest.approx([0, 0.2, 1])
+    assert as_unit_interval(x.double() / 255).dtype == torch.float32
+    for bad, message in [
+        (torch.zeros(2, 28, 28), r"expected images of shape \[B, 1, 28, 28\], got \[2, 28, 28\]"),
+        (torch.full((1, 1, 28, 28), 1.5), r"pixels in \[0, 1\]"),
+        (torch.full((1, 1, 28, 28), float("nan")), "NaN"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            as_unit_interval(bad)
+    with pytest.raises(TypeError, match="int64"):
+        as_unit_interval(torch.zeros(1, 1, 28, 28, dtype=torch.int64))

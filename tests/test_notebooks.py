@@ -1,0 +1,148 @@
+"""Every notebook as a reader meets it: executed in order, whole, described, and short of cells."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.notebooks import cleaned, notebook_paths
+
+ROOT = Path(__file__).parents[1]
+PATHS = notebook_paths()
+SECTIONS = ["## What you will learn", "## Before you start"]
+ENDINGS = ["## What you have learned", "## Read more"]
+LONGEST_CELL = 12
+MEGABYTES = 1.5
+# Cells whose text cannot be the same twice, with the reason; every other output is compared.
+UNCOMPARED: dict[tuple[str, str], str] = {
+    ("00_start_here", "versions"): "prints the versions of this machine",
+}
+
+
+def parametrize_notebooks():
+    return pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+@parametrize_notebooks()
+def test_it_was_executed_in_order_without_error(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert [c.execution_count for c in code(notebook)] == list(range(1, len(code(notebook)) + 1))
+    for cell in code(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+
+
+@parametrize_notebooks()
+def test_what_is_stored_is_clean(path):
+    text = path.read_text(encoding="utf-8")
+    notebook = read(path)
+    assert cleaned(nbformat.from_dict(json.loads(text))) == notebook
+    assert "widgets" not in notebook.metadata
+    assert "widget-view" not in text
+    assert len(text) < MEGABYTES * 1e6
+
+
+@parametrize_notebooks()
+def test_every_picture_has_a_text(path):
+    for cell in code(read(path)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata["image/png"]["alt"]
+                assert len(alt.split()) >= 6, f"says too little: {alt!r}"
+
+
+@parametrize_notebooks()
+def test_cells_are_short_and_no_statement_hides_its_value(path):
+    for cell in code(read(path)):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert 1 <= len(lines) <= LONGEST_CELL, cell.source
+        assert not lines[-1].rstrip().endswith(";"), cell.source
+
+
+@parametrize_notebooks()
+def test_the_parts_that_every_notebook_has(path):
+    notebook = read(path)
+    text = prose(notebook)
+    title, promise = notebook.cells[0].source.split("\n\n")[:2]
+    assert re.match(rf"# {path.stem[:2]} ", title), title
+    assert promise.startswith("*"), "a one-sentence promise in italics under the title"
+    places = [text.index(section) for section in SECTIONS + ENDINGS]
+    assert places == sorted(places)
+    learn = text.split(SECTIONS[0])[1].split("\n## ")[0]
+    learned = text.split(ENDINGS[0])[1].split("\n## ")[0]
+    bullets = [re.findall(r"^- ", part, flags=re.MULTILINE) for part in (learn, learned)]
+    assert 3 <= len(bullets[0]) <= 5
+    assert len(bullets[0]) == len(bullets[1]), "the same bullets, answered"
+    before = text.split(SECTIONS[1])[1].split("\n## ")[0]
+    assert re.search(r"\d+ minutes", before)
+
+
+@parametrize_notebooks()
+def test_it_links_to_the_next_one(path):
+    later = [other for other in PATHS if other.stem > path.stem]
+    if later:
+        last = [c for c in read(path).cells if c.cell_type == "markdown"][-1]
+        assert f"({later[0].name})" in last.source
+
+
+@parametrize_notebooks()
+def test_links_to_files_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", prose(read(path))):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def bibliography() -> dict[str, tuple[str, str]]:
+    """Return title and year of every reference, by its key."""
+    entries = re.split(r"^@\w+", (ROOT / "references.bib").read_text(), flags=re.MULTILINE)[1:]
+    found = {}
+    for entry in entries:
+        title = re.search(r"title = \{(.+)\},?$", entry, flags=re.MULTILINE).group(1)
+        year = re.search(r"year = \{(\d+)\}", entry).group(1)
+        found[re.match(r"\{(\w+)", entry).group(1)] = (re.sub("[{}]", "", title), year)
+    return found
+
+
+@parametrize_notebooks()
+def test_what_to_read_is_in_the_bibliography(path):
+    more = prose(read(path)).split(ENDINGS[1])[1].split("\n## ")[0]
+    bullets = re.findall(r"^- .+(?:\n  .+)*", more, flags=re.MULTILINE)
+    assert bullets
+    for bullet in (" ".join(bullet.split()) for bullet in bullets):
+        known = [
+            title in bullet and f"({year})" in bullet for title, year in bibliography().values()
+        ]
+        assert any(known), f"title and (year) are not in references.bib: {bullet}"
+
+
+def tagged(tag: str) -> set[tuple[str, str]]:
+    """Return notebook and id of every cell with a tag."""
+    return {
+        (path.stem, cell.id)
+        for path in PATHS
+        for cell in code(read(path))
+        if tag in cell.metadata.get("tags", [])
+    }
+
+
+def test_few_outputs_are_not_compared_and_each_has_its_reason():
+    assert tagged("nbval-ignore-output") == set(UNCOMPARED)
+    for tag in ("nbval-skip", "nbval-raises-exception", "skip-execution"):
+        assert not tagged(tag)
+    assert not any("NBVAL_" in path.read_text(encoding="utf-8") for path in PATHS)

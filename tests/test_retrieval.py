@@ -1,0 +1,290 @@
+"""The rules, against SciPy in float64, by hand, and by their properties."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from vae_lib import PosteriorIndex, Posteriors, gated_search, roundtrip
+from vae_lib.retrieval import RULES
+
+rules = st.sampled_from(list(RULES))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def wardrobe(seed: int, garments: int = 50, latent: int = 4) -> Posteriors:
+    """Posteriors with σ from e⁻⁷ to e²."""
+    random = np.random.default_rng(seed)
+    mean = random.normal(size=(garments, latent))
+    std = np.exp(random.uniform(-7, 2, size=(garments, latent)))
+    return Posteriors(mean=torch.tensor(mean), std=torch.tensor(std))
+
+
+def queries(seed: int, count: int = 5, latent: int = 4) -> torch.Tensor:
+    return torch.tensor(np.random.default_rng([seed, 1]).uniform(-5, 5, (count, latent)))
+
+
+def by_scipy(posteriors: Posteriors, z: np.ndarray, rule: str) -> np.ndarray:
+    """Return the scores [N] of one z: SciPy, NumPy, float64, one garment at a time."""
+    mean, std = posteriors.mean.double().numpy(), posteriors.std.double().numpy()
+    if rule == "likelihood":
+        return np.array(
+            [scipy.stats.norm(m, s).logpdf(z).sum() for m, s in zip(mean, std, strict=True)]
+        )
+    scale = {"euclidean": np.ones_like(std), "mahalanobis": std}.get(
+        rule, np.sqrt((std**2).mean(axis=0)) * np.ones_like(std)
+    )
+    return np.array([np.linalg.norm((z - m) / s) for m, s in zip(mean, scale, strict=True)])
+
+
+@given(seeds, rules)
+def test_search_equals_scipy(seed, rule):
+    posteriors = wardrobe(seed)
+    z = queries(seed)
+    found = PosteriorIndex(posteriors).search(z, k=7, rule=rule)
+    for row in range(len(z)):
+        expected = by_scipy(posteriors, z[row].numpy(), rule)
+        order = np.argsort(-expected if RULES[rule] else expected, kind="stable")[:7]
+        assert found.indices[row].tolist() == order.tolist()
+        np.testing.assert_allclose(found.scores[row].numpy(), expected[order], rtol=1e-9)
+
+
+@given(seeds)
+def test_log_prob_equals_torch(seed):
+    posteriors, z = wardrobe(seed), queries(seed)
+    normal = torch.distributions.Normal(posteriors.mean.double(), posteriors.std.double())
+    expected = normal.log_prob(z[:, None, :]).sum(dim=-1)
+    torch.testing.assert_close(posteriors.log_prob(z), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_two_garments_by_hand():
+    """A narrow garment at 0 and a wide one at 3: z = 1 is nearer to the narrow one's mean.
+
+    log q = −½ (1/0.25)² − log 0.25 − ½ log 2π = −7.533 for the narrow one, and
+    −½ (2/2)² − log 2 − ½ log 2π = −2.112 for the wide one.
+    """
+    index = PosteriorIndex(mean=torch.tensor([[0.0], [3.0]]), std=torch.tensor([[0.25], [2.0]]))
+    likelihood = index.search([1.0], k=2)
+    assert likelihood.indices.tolist() == [1, 0]
+    assert likelihood.scores.tolist() == pytest.approx([-2.1121, -7.5326], abs=1e-4)
+    euclidean = index.search([1.0], k=2, rule="euclidean")
+    assert euclidean.indices.tolist() == [0, 1]
+    assert euclidean.scores.tolist() == [1, 2]
+
+
+@given(seeds)
+def test_one_sigma_for_all_ranks_as_euclidean(seed):
+    means = wardrobe(seed).mean
+    index = PosteriorIndex(mean=means, std=torch.full_like(means, 0.37))
+    z = queries(seed)
+    assert index.search(z).indices.equal(index.search(z, rule="euclidean").indices)
+
+
+@given(seeds)
+def test_the_same_sigma_vector_for_all_ranks_as_scaled_euclidean(seed):
+    posteriors = wardrobe(seed)
+    index = PosteriorIndex(mean=posteriors.mean, std=posteriors.std[:1].expand(50, 4))
+    z = queries(seed)
+    assert index.search(z).indices.equal(index.search(z, rule="scaled-euclidean").indices)
+
+
+@given(seeds)
+def test_equal_sums_of_log_sigma_rank_as_mahalanobis(seed):
+    posteriors = wardrobe(seed)
+    log_std = posteriors.std.double().log()
+    std = (log_std - log_std.mean(dim=1, keepdim=True)).exp()  # every product of σ is now 1
+    index = PosteriorIndex(mean=posteriors.mean, std=std)
+    z = queries(seed)
+    likelihood, mahalanobis = index.search(z), index.search(z, rule="mahalanobis")
+    assert likelihood.indices.equal(mahalanobis.indices)
+
+
+@given(seeds, rules, st.floats(-100, 100))
+def test_a_shift_of_the_latent_space_changes_no_ranking(seed, rule, shift):
+    random = np.random.default_rng(seed)
+    # on a grid of 1/1024, float32 holds the shifted means exactly
+    mean = torch.tensor(random.integers(-4096, 4096, (50, 4)) / 1024)
+    z = torch.tensor(random.integers(-4096, 4096, (5, 4)) / 1024)
+    shift = round(shift * 1024) / 1024
+    std = wardrobe(seed).std
+    before = PosteriorIndex(mean=mean, std=std).search(z, rule=rule)
+    after = PosteriorIndex(mean=mean + shift, std=std).search(z + shift, rule=rule)
+    assert after.indices.equal(before.indices)
+
+
+@given(seeds, rules)
+def test_permuting_garments_permutes_answers(seed, rule):
+    posteriors, z = wardrobe(seed), queries(seed)
+    order = torch.tensor(np.random.default_rng(seed).permutation(50))
+    found = PosteriorIndex(posteriors[order]).search(z, rule=rule)
+    assert order[found.indices].equal(PosteriorIndex(posteriors).search(z, rule=rule).indices)
+
+
+@given(seeds, rules)
+def test_a_batch_equals_one_by_one(seed, rule):
+    index, z = PosteriorIndex(wardrobe(seed)), queries(seed, count=3)
+    batch = index.search(z, rule=rule)
+    for row in range(3):
+        single = index.search(z[row], rule=rule)
+        assert single.indices.shape == (10,)
+        assert single.indices.equal(batch.indices[row])
+        assert single.scores.equal(batch.scores[row])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_ties_go_to_the_lower_index(rule):
+    mean = torch.zeros(300, 2)
+    mean[[5, 100]] = 7.0
+    index = PosteriorIndex(mean=mean, std=torch.ones(300, 2))
+    first = [i for i in range(6) if i != 5]
+    assert index.search([0.0, 0.0], k=5, rule=rule).indices.tolist() == first
+    assert index.search([7.0, 7.0], k=3, rule=rule).indices.tolist() == [5, 100, 0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_one_garment_and_all_garments(rule):
+    one = PosteriorIndex(mean=torch.zeros(1, 2), std=torch.ones(1, 2))
+    assert one.search([1.0, 1.0], k=1, rule=rule).indices.tolist() == [0]
+    everything = PosteriorIndex(wardrobe(0)).search(queries(0), k=50, rule=rule)
+    assert everything.indices.sort(dim=1).values.equal(torch.arange(50).expand(5, 50))
+
+
+def test_more_queries_than_one_block_and_none():
+    index = PosteriorIndex(wardrobe(0))
+    z = queries(0, count=200)
+    assert index.search(z).indices[150].equal(index.search(z[150]).indices)
+    assert index.search(torch.zeros(0, 4)).indices.shape == (0, 10)
+
+
+@given(seeds)
+def test_probabilities_are_a_softmax_over_all_garments(seed):
+    posteriors, z = wardrobe(seed), queries(seed)
+    found = PosteriorIndex(posteriors).search(z, k=50)
+    scores = np.stack([by_scipy(posteriors, row.numpy(), "likelihood") for row in z])
+    expected = scipy.special.softmax(scores, axis=1)
+    np.testing.assert_allclose(
+        found.probabilities.numpy(),
+        np.take_along_axis(expected, found.indices.numpy(), 1),
+        atol=1e-9,
+    )
+    assert found.probabilities.sum(dim=1).tolist() == pytest.approx([1] * 5)
+    few = PosteriorIndex(posteriors).search(z, k=3)
+    assert few.probabilities.equal(found.probabilities[:, :3])
+
+
+def test_probabilities_survive_where_likelihoods_underflow():
+    index = PosteriorIndex(mean=torch.tensor([[0.0], [1.0]]), std=torch.full((2, 1), 0.01))
+    found = index.search([100.0], k=2)
+    assert found.scores[0].exp() == 0  # e to the minus fifty million
+    assert found.probabilities.tolist() == [1.0, 0.0]
+    assert index.search([100.0], k=2, rule="euclidean").probabilities is None
+
+
+def test_familiar_means_inside_the_chi2_quantile(generator):
+    index = PosteriorIndex(wardrobe(0))
+    z = queries(3, count=200) / 3
+    smallest = index.mahalanobis2(z)
+    quantile = scipy.stats.chi2.ppf(0.999, df=4)
+    assert index.is_familiar(z).tolist() == (smallest < quantile).tolist()
+    assert 0 < index.is_familiar(z).sum() < 200  # both kinds occur
+
+
+@pytest.mark.parametrize("latent", [1, 2, 10, 32])
+def test_the_gate_turns_at_the_quantile(latent):
+    index = PosteriorIndex(mean=torch.zeros(1, latent), std=torch.ones(1, latent))
+    radius = math.sqrt(scipy.stats.chi2.ppf(0.999, df=latent))
+    direction = torch.zeros(latent, dtype=torch.float64)
+    direction[0] = radius
+    assert index.is_familiar(direction * 0.9999).tolist() == [True]
+    assert index.is_familiar(direction * 1.0001).tolist() == [False]
+
+
+def test_roundtrip_is_the_mean_of_the_encoded_picture(vae):
+    z = torch.randn(3, 10, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        expected = vae.encode(vae.decode(z)).mean
+    assert roundtrip(vae, z).equal(expected)
+    assert roundtrip(vae, z[0].tolist()).shape == (1, 10)
+
+
+def test_gated_search_takes_the_round_trip_only_for_unfamiliar_z(vae, index):
+    near = index.posteriors.mean[:2].double()
+    far = torch.full((1, 10), 5.0, dtype=torch.float64)
+    z = torch.cat([near, far])
+    found = gated_search(vae, index, z, k=3)
+    assert found.familiar.tolist() == [True, True, False]
+    assert found.indices[:2].equal(index.search(near, k=3).indices)
+    assert found.indices[2].equal(index.search(roundtrip(vae, far)[0], k=3).indices)
+    single = gated_search(vae, index, far[0], k=3)
+    assert single.familiar.item() is False
+    assert single.indices.equal(found.indices[2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"z": [0.0] * 3}, r"z: expected shape \[4\] or \[Q, 4\], got \[3\]"),
+        ({"z": [[[0.0] * 4]]}, r"z: expected shape .* got \[1, 1, 4\]"),
+        ({"z": [0.0, 0.0, 0.0, math.nan]}, "z: expected finite numbers, got NaN"),
+        ({"z": [0.0, 0.0, 0.0, math.inf]}, "z: expected finite numbers"),
+        ({"k": 0}, r"k: expected 1 to 50 \(the number of garments\), got 0"),
+        ({"k": 51}, "k: expected 1 to 50"),
+        ({"rule": "cosine"}, "rule: expected one of 'likelihood', 'euclidean', .* got 'cosine'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    index = PosteriorIndex(wardrobe(0))
+    with pytest.raises(ValueError, match=message):
+        index.search(**({"z": [0.0] * 4} | arguments))
+
+
+@pytest.mark.parametrize("arguments", [{"z": "abc"}, {"z": None}, {"k": 2.0}, {"k": True}])
+def test_bad_types_are_named(arguments):
+    index = PosteriorIndex(wardrobe(0))
+    with pytest.raises(TypeError, match=next(iter(arguments))):
+        index.search(**({"z": [0.0] * 4} | arguments))
+
+
+@given(arrays(np.float32, (2, 4), elements=st.floats(width=32)))
+def test_any_array_of_floats_is_searched_or_refused(z):
+    index = PosteriorIndex(wardrobe(0))
+    if np.isfinite(z).all():
+        assert index.search(z, k=1).indices.shape == (2, 1)
+    else:
+        with pytest.raises(ValueError, match="finite"):
+            index.search(z, k=1)
+
+
+def test_bad_posteriors_are_named():
+    good = torch.ones(3, 2)
+    for std, message in [
+        (torch.zeros(3, 2), "std: expected finite numbers above 0"),
+        (torch.full((3, 2), math.nan), "std: expected finite numbers above 0"),
+        (torch.full((3, 2), math.inf), "std: expected finite numbers above 0"),
+        (torch.ones(3, 3), r"std: expected the shape of mean, \[3, 2\], got \[3, 3\]"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            PosteriorIndex(mean=good, std=std)
+    with pytest.raises(ValueError, match="mean: expected finite"):
+        PosteriorIndex(mean=good * math.nan, std=good)
+    with pytest.raises(ValueError, match=r"mean: expected shape \[N, d\]"):
+        PosteriorIndex(mean=torch.ones(0, 2), std=torch.ones(0, 2))
+    with pytest.raises(TypeError, match="mean and std: expected both"):
+        PosteriorIndex(mean=good)
+    with pytest.raises(TypeError, match="posteriors"):
+        PosteriorIndex()
+
+
+def test_an_index_is_saved_and_loaded(tmp_path):
+    index = PosteriorIndex(wardrobe(0))
+    index.save(tmp_path / "index.safetensors")
+    again = PosteriorIndex.load(tmp_path / "index.safetensors")
+    z = queries(0)
+    assert again.search(z).indices.equal(index.search(z).indices)
+    assert again.search(z).scores.equal(index.search(z).scores)

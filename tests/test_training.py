@@ -1,0 +1,161 @@
+"""`fit`: it learns, reports every image, stops, resumes, and refuses nonsense."""
+
+import math
+
+import pytest
+import torch
+
+from vae_lib import VAE, elbo, fit, mean_terms, permutation_loss
+from vae_lib.training import split_validation
+
+
+@pytest.fixture(scope="module")
+def few(drawn):
+    return drawn.train_images[:600]
+
+
+def new_vae() -> VAE:
+    torch.manual_seed(0)
+    return VAE(3)
+
+
+def weights(vae: VAE) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in vae.parameters()])
+
+
+def test_fit_learns_and_reports(few):
+    vae = new_vae()
+    threads = torch.get_num_threads()
+    history = fit(vae, few, epochs=4, progress=False)
+    assert torch.get_num_threads() == threads
+    assert history.validation.elbo[-1] > history.validation.elbo[0] + 20
+    for curves in (history.train, history.validation):
+        assert len(curves.elbo) == len(curves.reconstruction) == len(curves.kl) == 4
+        for total, reconstruction, kl, per_dimension in zip(
+            curves.elbo, curves.reconstruction, curves.kl, curves.kl_per_dimension, strict=True
+        ):
+            assert total == pytest.approx(reconstruction - kl, rel=1e-6)
+            assert kl == pytest.approx(sum(per_dimension), rel=1e-5)
+
+
+def test_the_last_validation_figure_is_the_mean_over_every_held_out_image(few):
+    vae = new_vae()
+    history = fit(vae, few, epochs=1, progress=False, seed=7)
+    _, held_out = split_validation(few)
+    with torch.no_grad():
+        terms = elbo(vae, held_out, generator=torch.Generator().manual_seed(7))
+    assert history.validation.elbo[-1] == pytest.approx(terms.elbo.double().mean().item(), rel=1e-6)
+
+
+def test_every_image_is_trained_on_or_held_out(few):
+    train, held_out = split_validation(few)
+    assert (len(train), len(held_out)) == (550, 50)
+    everything = torch.cat([train, held_out]).flatten(1).unique(dim=0)
+    assert len(everything) == len(few.flatten(1).unique(dim=0))
+
+
+def test_mean_terms_does_not_depend_on_the_batch_size_and_drops_no_image(few):
+    vae = new_vae()
+    one = mean_terms(vae, few[:130], batch_size=130)
+    several = mean_terms(vae, few[:130], batch_size=50)
+    assert several.kl.item() == pytest.approx(one.kl.item(), rel=1e-6)
+    last_counts = mean_terms(vae, few[:100], batch_size=50)
+    assert last_counts.kl.item() != pytest.approx(one.kl.item(), rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_weights(few):
+    runs = []
+    for seed in (0, 0, 1):
+        vae = new_vae()
+        fit(vae, few, epochs=1, seed=seed, progress=False)
+        runs.append(weights(vae))
+    assert runs[0].equal(runs[1])
+    assert not runs[0].equal(runs[2])
+
+
+def test_free_bits_keep_dimensions_alive(few):
+    kls = {}
+    for free_bits in (0.0, 2.0):
+        vae = new_vae()
+        history = fit(vae, few, epochs=3, free_bits=free_bits, progress=False, learning_rate=1e-3)
+        kls[free_bits] = min(history.train.kl_per_dimension[-1])
+    assert kls[2.0] > kls[0.0] + 0.5
+
+
+def test_permutation_loss_finds_the_dead_dimension(few):
+    vae = new_vae()
+    fit(vae, few, epochs=4, progress=False)
+    with torch.no_grad():
+        vae.decoder[0].weight[:, 1] = 0  # the decoder no longer listens to z_2
+    losses = permutation_loss(vae, few[:200])
+    assert abs(losses[1]) < 1e-3
+    assert max(losses) > 1
+
+
+class StopsAfter:
+    """Raises Ctrl-C in the middle of an epoch, by way of the encoder."""
+
+    def __init__(self, vae: VAE, calls: int):
+        self.calls = calls
+        vae.encoder.register_forward_pre_hook(self)
+
+    def __call__(self, *_):
+        self.calls -= 1
+        if self.calls == 0:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_with_what_there_is(few):
+    vae = new_vae()
+    StopsAfter(vae, calls=6)  # 3 steps and 1 validation batch to an epoch
+    history = fit(vae, few, epochs=5, progress=False)
+    assert history.interrupted
+    assert len(history.train.elbo) == len(history.validation.elbo) == 1
+    assert not weights(vae).equal(weights(new_vae()))
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(few, tmp_path):
+    whole, parts = new_vae(), new_vae()
+    expected = fit(whole, few, epochs=4, progress=False)
+    StopsAfter(parts, calls=10)
+    checkpoint = tmp_path / "run.checkpoint"
+    assert fit(parts, few, epochs=4, progress=False, checkpoint=checkpoint).interrupted
+    resumed = VAE(3)
+    history = fit(resumed, few, epochs=4, progress=False, checkpoint=checkpoint)
+    assert not history.interrupted
+    assert history.train.elbo == expected.train.elbo
+    assert weights(resumed).equal(weights(whole))
+
+
+def test_a_checkpoint_made_with_other_settings_is_refused(few, tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    fit(new_vae(), few, epochs=1, progress=False, checkpoint=checkpoint)
+    with pytest.raises(ValueError, match="made with seed=0, now it is 1"):
+        fit(new_vae(), few, epochs=1, seed=1, progress=False, checkpoint=checkpoint)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
+    with pytest.raises(FloatingPointError, match="try a learning_rate below 10000"):
+        fit(new_vae(), few, epochs=9, learning_rate=1e4, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 0}, "epochs: expected a whole number of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"free_bits": -1.0}, "free_bits"),
+        ({"beta": math.nan}, "beta"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+    ],
+)
+def test_bad_settings_are_named(few, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fit(new_vae(), few, progress=False, **arguments)
+
+
+def test_bad_images_are_named(few):
+    with pytest.raises(ValueError, match=r"expected images of shape \[B, 1, 28, 28\]"):
+        fit(new_vae(), few[:, 0], progress=False)
+    with pytest.raises(ValueError, match="images: expected at least 12, got 3"):
+        fit(new_vae(), few[:3], progress=False)

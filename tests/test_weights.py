@@ -1,0 +1,202 @@
+"""Weights: what is loaded is what was saved, or an error that says why not."""
+
+import json
+import pickle
+
+import pytest
+import safetensors.torch
+import torch
+
+from vae_lib import (
+    VAE,
+    Posteriors,
+    encode_dataset,
+    load_images,
+    load_pretrained,
+    load_vae,
+    mean_terms,
+    permutation_loss,
+    pretrained_facts,
+    save_vae,
+)
+from vae_lib import weights as weights_module
+from vae_lib.weights import pretrained_path, sha256
+
+PRETRAINED = [("fashion-mnist", 2), ("fashion-mnist", 10), ("drawn", 2), ("drawn", 10)]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    vae = VAE(3)
+    return vae, save_vae(vae, tmp_path / "vae.safetensors")
+
+
+def test_a_vae_is_saved_and_loaded(saved):
+    vae, path = saved
+    again = load_vae(path)
+    z = torch.randn(4, 3)
+    assert again.latent_dim == 3
+    assert again.decode(z).equal(vae.decode(z))
+    assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 10_000, -1])
+def test_a_truncated_file_is_refused(saved, keep):
+    _, path = saved
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="damaged or not a safetensors file"):
+        load_vae(path)
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "it ran"), "w"))
+
+    path = tmp_path / "vae.safetensors"
+    path.write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(ValueError, match="damaged or not a safetensors file"):
+        load_vae(path)
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_foreign_files_are_refused(saved, tmp_path):
+    _, path = saved
+    foreign = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, foreign)
+    with pytest.raises(ValueError, match="unknown origin"):
+        load_vae(foreign)
+    Posteriors(torch.zeros(2, 2), torch.ones(2, 2)).save(foreign)
+    with pytest.raises(ValueError, match="holds vae_lib posteriors"):
+        load_vae(foreign)
+    with pytest.raises(ValueError, match="expected vae_lib posteriors"):
+        Posteriors.load(path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_vae(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("claimed", ["4", "0", "-3", "many", "99999999999"])
+def test_weights_of_another_latent_size_are_refused(saved, claimed):
+    vae, path = saved
+    facts = {"kind": weights_module.KIND, "latent_dim": claimed}
+    safetensors.torch.save_file(vae.state_dict(), path, metadata=facts)
+    with pytest.raises(ValueError, match="latent_dim"):
+        load_vae(path)
+
+
+def test_weights_that_are_not_finite_are_refused(saved):
+    vae, path = saved
+    with torch.no_grad():
+        vae.decoder[0].weight[0, 0] = float("nan")
+    save_vae(vae, path)
+    with pytest.raises(ValueError, match="not finite"):
+        load_vae(path)
+
+
+def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
+    _, path = saved
+    before = path.read_bytes()
+
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vae_lib._files.save_file", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_vae(VAE(3), path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]  # and nothing beside it
+
+
+@pytest.mark.parametrize(("name", "latent_dim"), PRETRAINED)
+def test_pretrained_weights_are_what_their_json_says(name, latent_dim):
+    vae = load_pretrained(name, latent_dim)
+    facts = pretrained_facts(name, latent_dim)
+    assert vae.latent_dim == latent_dim == facts["latent_dim"]
+    assert facts["data_set"] == name
+    assert facts["active_dimensions"] == latent_dim
+
+
+def test_pretrained_weights_take_less_than_20_megabytes():
+    assert sum(file.stat().st_size for file in weights_module.PRETRAINED.iterdir()) < 20e6
+
+
+def test_other_pretrained_weights_are_refused_by_name():
+    with pytest.raises(ValueError, match="there are drawn-d10, drawn-d2, fashion-mnist-d10"):
+        load_pretrained("fashion-mnist", latent_dim=7)
+    with pytest.raises(ValueError, match="'mnist-d10'"):
+        load_pretrained("mnist")
+
+
+def test_pretrained_weights_that_were_changed_are_refused(tmp_path, monkeypatch):
+    source = pretrained_path("drawn", 2)
+    monkeypatch.setattr(weights_module, "PRETRAINED", tmp_path)
+    (tmp_path / source.name).write_bytes(source.read_bytes())
+    facts = json.loads(source.with_suffix(".json").read_text())
+    (tmp_path / source.name).with_suffix(".json").write_text(json.dumps(facts))
+    assert load_pretrained("drawn", 2).latent_dim == 2
+    save_vae(VAE(2), tmp_path / source.name)  # a valid file, and not the one that was shipped
+    with pytest.raises(ValueError, match="not the file that was shipped"):
+        load_pretrained("drawn", 2)
+    (tmp_path / source.name).unlink()
+    with pytest.raises(FileNotFoundError):
+        load_pretrained("drawn", 2)
+
+
+def check_reached(name: str, latent_dim: int) -> float:
+    """Compare the figures in the JSON with figures computed now; return the test -ELBO."""
+    images, vae = load_images(name), load_pretrained(name, latent_dim)
+    facts = pretrained_facts(name, latent_dim)
+    negative_elbo = -mean_terms(vae, images.test_images).elbo.item()
+    assert negative_elbo == pytest.approx(facts["negative_elbo"]["test"], abs=0.02)
+    losses = permutation_loss(vae, images.test_images)
+    assert losses == pytest.approx(facts["permutation_loss"], abs=0.2)
+    assert min(losses) >= 1  # every dimension is alive
+    return negative_elbo
+
+
+@pytest.mark.parametrize("latent_dim", [2, 10])
+def test_weights_for_drawn_garments_reach_what_their_json_says(latent_dim):
+    check_reached("drawn", latent_dim)
+
+
+@pytest.mark.parametrize("latent_dim", [2, 10])
+def test_weights_for_fashion_mnist_reach_what_their_json_says(latent_dim):
+    if load_images("auto").name != "fashion-mnist":
+        pytest.skip("needs Fashion-MNIST: set VAE_LIB_DATA, or connect once to download it")
+    negative_elbo = check_reached("fashion-mnist", latent_dim)
+    if latent_dim == 10:
+        assert negative_elbo <= 239.5  # nats; what the course promises
+
+
+def test_sha256(tmp_path):
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")
+    # the first example of FIPS 180-2, appendix B
+    assert sha256(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_encode_dataset_is_the_encoder_chunk_by_chunk_and_takes_batches():
+    torch.manual_seed(0)
+    vae = VAE(2)
+    x = torch.randint(0, 256, (2300, 1, 28, 28), dtype=torch.uint8)
+    posteriors = encode_dataset(vae, x)
+    with torch.no_grad():
+        q = vae.encode(x)
+    torch.testing.assert_close(posteriors.mean, q.mean, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(posteriors.std, q.stddev, atol=1e-6, rtol=1e-5)
+    streamed = encode_dataset(vae, iter(x.split(700)))
+    torch.testing.assert_close(streamed.mean, posteriors.mean, atol=1e-6, rtol=1e-5)
+    with pytest.raises(ValueError, match="at least one image"):
+        encode_dataset(vae, x[:0])
+
+
+def test_posteriors_sample_and_round_off(tmp_path, generator):
+    posteriors = Posteriors(
+        torch.tensor([[1.0, -2.0]]).expand(20_000, 2), torch.full((20_000, 2), 0.5)
+    )
+    z = posteriors.sample(generator)
+    assert z.mean(dim=0).tolist() == pytest.approx([1, -2], abs=4 * 0.5 / 20_000**0.5)
+    assert z.std(dim=0).tolist() == pytest.approx([0.5, 0.5], rel=0.02)
+    posteriors.save(tmp_path / "p.safetensors")
+    assert Posteriors.load(tmp_path / "p.safetensors").mean.equal(posteriors.mean)

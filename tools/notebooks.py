@@ -1,0 +1,90 @@
+"""`course.py notebooks [04 ...]`: execute notebooks and store what they show.
+
+This is the one way in which outputs get into a notebook. What differs from run to run without
+saying anything (timestamps, widget state, the kernel's version) is dropped.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm.auto import tqdm
+
+from tools.kernel import quiet_kernel
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def notebook_paths(numbers: list[str] | None = None) -> list[Path]:
+    """Return the notebooks whose file names begin with one of `numbers`, or all of them."""
+    paths = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    for number in numbers or []:
+        if not any(path.name.startswith(number) for path in paths):
+            known = ", ".join(path.stem for path in paths)
+            raise ValueError(f"no notebook begins with {number!r}; there are {known}")
+    return [path for path in paths if not numbers or path.name.startswith(tuple(numbers))]
+
+
+def execute(path: Path, *, allow_errors: bool = False) -> nbformat.NotebookNode:
+    """Run a notebook from a fresh kernel in its own folder and return it, cleaned."""
+    notebook = nbformat.read(path, as_version=4)
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code_cells, desc=path.stem, unit="cell", leave=False) as bar:
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            allow_errors=allow_errors,
+            record_timing=False,
+            store_widget_state=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(path.parent)}},
+            on_cell_executed=lambda **_: bar.update(),
+        )
+        client.execute()
+    return cleaned(notebook)
+
+
+def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what changes from run to run and machine to machine."""
+    notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    for cell in notebook.cells:
+        for key in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
+        for output in cell.get("outputs", []):
+            # a widget's model lives only as long as its kernel; its picture stays
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write beside the target and rename, so that an interruption leaves the old notebook."""
+    temporary = path.with_suffix(".ipynb.new")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="course.py notebooks", description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="which ones, e.g. 00 04 (default: all)")
+    try:
+        paths = notebook_paths(parser.parse_args(arguments).numbers)
+    except ValueError as error:
+        parser.error(str(error))
+    quiet_kernel()
+    for path in paths:
+        try:
+            write_atomically(execute(path), path)
+        except CellExecutionError as error:
+            print(f"{path.name}: a cell failed, so the file was left as it was.\n{error}")
+            return 1
+        print(f"{path.name}: executed and stored")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

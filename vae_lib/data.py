@@ -1,0 +1,129 @@
+"""Images in: Fashion-MNIST through torchvision, or garments that we draw ourselves."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from vae_lib.fashion_mnist import FetchError, fetch_fashion_mnist
+from vae_lib.garments import CLASS_NAMES, FACTOR_NAMES, draw_garments
+
+SOURCES = ("auto", "fashion-mnist", "drawn")
+DRAWN_TRAIN, DRAWN_TEST = 10_000, 2_000
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set of garments, in memory: 28×28 grey pixels, with labels.
+
+    `train_factors` and `test_factors` hold the ground truth behind drawn garments, one column for
+    each of `factor_names`, in [0, 1] and NaN where a class does not have the factor; else None.
+    """
+
+    name: str
+    class_names: list[str]
+    train_images: UInt8[Tensor, "train 1 28 28"]
+    train_labels: Int64[Tensor, " train"]
+    test_images: UInt8[Tensor, "test 1 28 28"]
+    test_labels: Int64[Tensor, " test"]
+    train_factors: Float[Tensor, "train factor"] | None = None
+    test_factors: Float[Tensor, "test factor"] | None = None
+    factor_names: list[str] | None = None
+
+    def __repr__(self) -> str:
+        train, test = len(self.train_images), len(self.test_images)
+        return f"Images({self.name!r}, {train:,} train, {test:,} test)"
+
+
+def default_root() -> Path:
+    """Return the data folder: VAE_LIB_DATA where it is set, else `data/` in the checkout."""
+    configured = os.environ.get("VAE_LIB_DATA")
+    return Path(configured).expanduser() if configured else checkout_data()
+
+
+def checkout_data() -> Path:
+    """Return the folder that is ours to write: `data/` in the checkout (git ignores it)."""
+    checkout = Path(__file__).parents[1]
+    inside = (checkout / "course.py").exists()
+    return checkout / "data" if inside else Path.home() / ".cache" / "vae_lib"
+
+
+def load_images(
+    source: str = "auto", root: str | os.PathLike | None = None, seed: int = 0
+) -> Images:
+    """Load a data set of garments.
+
+    source: "fashion-mnist" (60,000 train and 10,000 test), "drawn" (10,000 and 2,000), or "auto":
+      Fashion-MNIST where it is on disk or can be downloaded, else, with a line that says so, the
+      drawn garments. The environment variable VAE_LIB_IMAGES says what "auto" stands for.
+    root: the folder that holds `FashionMNIST/`; by default VAE_LIB_DATA, else `data/` in the
+      checkout. A folder that cannot be written to is read and left alone.
+    seed: which wardrobe is drawn; Fashion-MNIST does not depend on it.
+
+    Raises a ValueError for an unknown source, and a `FetchError` (an OSError) where Fashion-MNIST
+    was asked for by name and is neither on disk nor downloadable.
+    """
+    if not isinstance(source, str):
+        raise TypeError(f"source: expected a string, got {type(source).__name__}")
+    if source == "auto":
+        source = os.environ.get("VAE_LIB_IMAGES") or "auto"
+    if source not in SOURCES:
+        known = ", ".join(repr(name) for name in SOURCES)
+        raise ValueError(f"source: expected one of {known}, got {source!r}")
+    if source == "drawn":
+        return _drawn(seed)
+    root = Path(root).expanduser() if root is not None else default_root()
+    try:
+        return _fashion_mnist(root)
+    except FetchError as error:
+        if source != "auto":
+            raise
+        print(f"Fashion-MNIST is not available ({error}); using drawn garments instead.")
+        return _drawn(seed)
+
+
+def _fashion_mnist(root: Path) -> Images:
+    train, test = fetch_fashion_mnist(root, checkout_data())
+    return Images(
+        name="fashion-mnist",
+        class_names=list(train.classes),
+        train_images=train.data.unsqueeze(1),
+        train_labels=train.targets.long(),
+        test_images=test.data.unsqueeze(1),
+        test_labels=test.targets.long(),
+    )
+
+
+def _drawn(seed: int) -> Images:
+    garments = draw_garments(DRAWN_TRAIN + DRAWN_TEST, seed)
+    return Images(
+        name="drawn",
+        class_names=list(CLASS_NAMES),
+        train_images=garments.images[:DRAWN_TRAIN],
+        train_labels=garments.labels[:DRAWN_TRAIN],
+        test_images=garments.images[DRAWN_TRAIN:],
+        test_labels=garments.labels[DRAWN_TRAIN:],
+        train_factors=garments.factors[:DRAWN_TRAIN],
+        test_factors=garments.factors[DRAWN_TRAIN:],
+        factor_names=list(FACTOR_NAMES),
+    )
+
+
+def as_unit_interval(x: Tensor) -> Float[Tensor, "batch 1 28 28"]:
+    """Return images as floats in [0, 1], whether they come as bytes or already as such floats.
+
+    Raises a TypeError for another type, a ValueError for another shape or range.
+    """
+    if not isinstance(x, Tensor) or not (x.dtype == torch.uint8 or x.dtype.is_floating_point):
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x: expected a tensor of uint8 or float images, got {got}")
+    if x.dim() != 4 or x.shape[1:] != (1, 28, 28):
+        raise ValueError(f"x: expected images of shape [B, 1, 28, 28], got {list(x.shape)}")
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    if x.numel() and not ((x >= 0) & (x <= 1)).all():  # false for NaN, too
+        raise ValueError("x: expected pixels in [0, 1], got some outside it (or NaN)")
+    return x.float()

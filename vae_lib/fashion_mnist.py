@@ -1,0 +1,182 @@
+"""Fashion-MNIST on disk: found, verified, downloaded and unpacked, whatever happens meanwhile.
+
+torchvision knows the archives, their checksums and their format. Around it stands what it leaves
+open: nothing half-unpacked is ever used, a damaged archive is set aside and fetched again, a folder
+that is not ours to write to is only read, a network that hangs is not waited for, and two notebooks
+that start at once take turns.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from filelock import FileLock
+
+from vae_lib._files import write_atomically
+from vae_lib._torchvision import declare_missing_operators
+
+declare_missing_operators()
+from torchvision.datasets import FashionMNIST  # noqa: E402
+
+PATIENCE = 5.0  # seconds that a silent network gets
+RAW = Path("FashionMNIST") / "raw"
+ARCHIVES: dict[str, str] = dict(FashionMNIST.resources)  # name: MD5, as published
+
+
+class FetchError(OSError):
+    """Fashion-MNIST is neither on disk nor downloadable."""
+
+
+def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, FashionMNIST]:
+    """Return the training and the test set, from archives or unpacked files under `root`.
+
+    They are unpacked in `root`, or in `fallback` where `root` cannot be written to.
+    Raises a FetchError that says why there is no data set.
+    """
+    home = root if _writable(root) else fallback
+    if not _verified(home):
+        try:
+            (home / RAW).mkdir(parents=True, exist_ok=True)
+            with FileLock(home / "FashionMNIST" / ".lock"):
+                if not _verified(home):  # another notebook may have done it while we waited
+                    _unpack(root, home)
+        except OSError as error:
+            if isinstance(error, FetchError):
+                raise
+            raise FetchError(f"{home}: {error.strerror or error}") from error
+    return FashionMNIST(str(home), train=True), FashionMNIST(str(home), train=False)
+
+
+def _writable(folder: Path) -> bool:
+    while not folder.exists():
+        folder = folder.parent
+    # for root every folder is writable; one whose owner may not write is meant to be left alone
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & stat.S_IWUSR)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _verified(home: Path) -> bool:
+    """Are the unpacked files those that were made from verified archives?"""
+    try:
+        recorded = json.loads((home / RAW / "verified.json").read_text())
+        return bool(recorded) and all(
+            _md5(home / RAW / name) == digest for name, digest in recorded.items()
+        )
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _unpack(root: Path, home: Path) -> None:
+    """Unpack in a temporary folder, then move the finished files into place."""
+    with tempfile.TemporaryDirectory(dir=home / "FashionMNIST", prefix=".unpacking-") as name:
+        raw = Path(name) / RAW
+        raw.mkdir(parents=True)
+        for folder in {root, home}:
+            _gather_archives(folder, raw)
+        missing = [archive for archive in ARCHIVES if not (raw / archive).exists()]
+        try:
+            if missing:
+                _require_network()
+                print(f"Downloading Fashion-MNIST into {home} (30 MB) ...")
+            with _impatient_network(), contextlib.redirect_stderr(io.StringIO()):
+                FashionMNIST(name, download=True)
+        except (RuntimeError, EOFError, OSError) as error:
+            if not missing:
+                raise
+            raise FetchError(_reason(error)) from error
+        finally:  # archives that did arrive need not be fetched again
+            for archive in missing:
+                if (raw / archive).exists() and _md5(raw / archive) == ARCHIVES[archive]:
+                    os.replace(raw / archive, home / RAW / archive)
+        digests = {}
+        for archive in ARCHIVES:
+            unpacked = archive.removesuffix(".gz")
+            digests[unpacked] = _md5(raw / unpacked)
+            os.replace(raw / unpacked, home / RAW / unpacked)
+    write_atomically(home / RAW / "verified.json", lambda file: _write_json(file, digests))
+
+
+def _write_json(file: Path, content: dict) -> None:
+    file.write_text(json.dumps(content, indent=1))
+
+
+def _gather_archives(root: Path, raw: Path) -> None:
+    """Copy the sound archives below `root` into `raw`; set damaged ones aside, and say so."""
+    for archive, digest in ARCHIVES.items():
+        path = root / RAW / archive
+        if not path.exists():
+            continue
+        if _md5(path) == digest:
+            shutil.copyfile(path, raw / archive)
+        elif _writable(path.parent):
+            aside = _free_name(path.with_name(archive + ".damaged"))
+            os.replace(path, aside)
+            print(f"{path} is damaged (wrong checksum); kept as {aside.name}, fetching it again.")
+        else:
+            print(f"{path} is damaged (wrong checksum); left where it is, fetching another.")
+
+
+def _free_name(path: Path) -> Path:
+    number, candidate = 2, path
+    while candidate.exists():
+        candidate = path.with_name(f"{path.name}-{number}")
+        number += 1
+    return candidate
+
+
+def _require_network() -> None:
+    """Raise a FetchError unless the mirror answers within `PATIENCE` seconds.
+
+    The attempt runs in a thread of its own, since looking up a host name knows no time limit.
+    """
+    answer: list[BaseException | None] = []
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(FashionMNIST.mirrors[0], timeout=PATIENCE):
+                answer.append(None)
+        except urllib.error.HTTPError as error:
+            error.close()
+            answer.append(None)  # it answered; that this page does not exist is no matter
+        except (OSError, ValueError) as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE + 1)
+    if not answer:
+        raise FetchError("the network does not answer")
+    if answer[0] is not None:
+        raise FetchError("not on disk, and no network to download it")
+
+
+@contextlib.contextmanager
+def _impatient_network():
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _reason(error: BaseException) -> str:
+    if "corrupted" in str(error):
+        return "what was downloaded has the wrong checksum; a proxy may have answered instead"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the download failed: {error.strerror}"
+    return "the download failed"

@@ -1,0 +1,159 @@
+"""`Posteriors`: what the encoder says about every garment of a data set, μ(x) and σ(x)."""
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lib._files import load_tensors, save_tensors
+from vae_lib.model import VAE
+from vae_lib.threads import one_thread
+
+KIND = "vae_lib posteriors"
+CHUNK = 1000  # images encoded at a time
+BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB in float64
+
+
+def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -> Tensor:
+    """Return z as a float64 tensor [Q, d]; z: [d] or [Q, d], a tensor, an array or a list.
+
+    Raises a TypeError for what is not numbers, a ValueError for another width, NaN or infinity.
+    """
+    try:
+        queries = torch.as_tensor(z, dtype=torch.float64, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"z: expected numbers of shape [d] or [Q, d], got {z!r:.80}") from error
+    if queries.dim() not in (1, 2) or queries.shape[-1] != latent_dim:
+        raise ValueError(
+            f"z: expected shape [{latent_dim}] or [Q, {latent_dim}], got {list(queries.shape)}"
+        )
+    if not queries.isfinite().all():
+        raise ValueError("z: expected finite numbers, got NaN or infinity among them")
+    return queries.reshape(-1, latent_dim)
+
+
+def is_single(z: object) -> bool:
+    """Tell whether z is one code [d] rather than several [Q, d]."""
+    return torch.as_tensor(z).dim() == 1
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """The diagonal Gaussians q(z|x) of N garments: `mean` and `std`, float32 [N, d].
+
+    Raises a ValueError where the shapes differ, a number is not finite, or σ is not positive.
+    """
+
+    mean: Float[Tensor, "garment latent"]
+    std: Float[Tensor, "garment latent"]
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            if not isinstance(value, Tensor):
+                try:
+                    value = torch.as_tensor(value)
+                except (TypeError, ValueError, RuntimeError) as error:
+                    raise TypeError(
+                        f"{name}: expected a tensor [N, d], got {value!r:.80}"
+                    ) from error
+            object.__setattr__(self, name, value.detach().to(torch.float32))
+        if self.mean.dim() != 2 or 0 in self.mean.shape:
+            raise ValueError(f"mean: expected shape [N, d], got {list(self.mean.shape)}")
+        if self.std.shape != self.mean.shape:
+            raise ValueError(
+                f"std: expected the shape of mean, {list(self.mean.shape)}, "
+                f"got {list(self.std.shape)}"
+            )
+        if not self.mean.isfinite().all():
+            raise ValueError("mean: expected finite numbers, got NaN or infinity among them")
+        if not (self.std.isfinite() & (self.std > 0)).all():
+            raise ValueError("std: expected finite numbers above 0, got others among them")
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def __getitem__(self, garments: slice | Tensor) -> "Posteriors":
+        """Return the posteriors of some garments: a slice, a mask or a tensor of indices."""
+        return Posteriors(self.mean[garments], self.std[garments])
+
+    @property
+    def latent_dim(self) -> int:
+        """The number of latent dimensions, d."""
+        return self.mean.shape[1]
+
+    def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
+        """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].
+
+        Σᵢ [ −(zᵢ − μᵢ)² / (2σᵢ²) − log σᵢ − ½ log 2π ]. z: [d] or [Q, d]; errors as `as_queries`.
+        """
+        log_normalizer = self.std.double().log().sum(dim=1) + 0.5 * self.latent_dim * math.log(
+            2 * math.pi
+        )
+        return -0.5 * self.mahalanobis2(z) - log_normalizer
+
+    def mahalanobis2(self, z: object) -> Float[Tensor, "query garment"]:
+        """Return ‖(z − μ)/σ‖², the squared distance of z in units of each garment's own σ."""
+        return squared_distances(z, self.mean, self.std)
+
+    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "garment latent"]:
+        """Return one draw z = μ + σ ⊙ ε from every garment's posterior, [N, d]."""
+        eps = torch.randn(self.mean.shape, generator=generator)
+        return self.mean + self.std * eps.to(self.mean.device)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Save as safetensors; `path` holds the old file or the whole new one."""
+        return save_tensors(path, KIND, {"mean": self.mean, "std": self.std}, {})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Posteriors":
+        """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file."""
+        tensors, _ = load_tensors(path, KIND)
+        if tensors.keys() != {"mean", "std"}:
+            raise ValueError(f"path: {path} holds {sorted(tensors)}; expected mean and std")
+        return cls(**tensors)
+
+
+def squared_distances(
+    z: object, mean: Float[Tensor, "garment latent"], scale: Tensor
+) -> Float[Tensor, "query garment"]:
+    """Return ‖(z − μ)/scale‖² for every z and garment, computed as written, in float64.
+
+    z: [d] or [Q, d]; scale: [N, d], or [d] or a single number, the same for all garments.
+    """
+    queries = as_queries(z, mean.shape[1], mean.device)
+    mean, inverse_scale = mean.double(), 1 / scale.double()
+    out = queries.new_empty(len(queries), len(mean))
+    rows = max(1, BLOCK // mean.numel())  # a [Q, N, d] intermediate in blocks of queries
+    with one_thread():
+        for block, target in zip(queries.split(rows), out.split(rows), strict=True):
+            difference = (block[:, None, :] - mean) * inverse_scale  # [rows, N, d]
+            target.copy_(difference.square_().sum(dim=-1))
+    return out
+
+
+@torch.no_grad()
+def encode_dataset(vae: VAE, x: Tensor | Iterable[Tensor]) -> Posteriors:
+    """Encode a whole data set: μ(x) and σ(x) of every image. Nothing is sampled.
+
+    x: images [N, 1, 28, 28], uint8 or float in [0, 1]; or an iterable of such batches, read one at
+    a time, for a wardrobe larger than memory. The result lies on the CPU, whatever `vae` runs on.
+    Raises as `VAE.encode` does, and a ValueError where there is no image.
+    """
+    device = next(vae.parameters()).device
+    batches = x.split(CHUNK) if isinstance(x, Tensor) else x
+    means, stds = [], []
+    with one_thread():
+        for batch in batches:
+            for chunk in batch.split(CHUNK):
+                q = vae.encode(chunk.to(device))
+                means.append(q.mean.cpu())
+                stds.append(q.stddev.cpu())
+    if not sum(map(len, means)):
+        raise ValueError("x: expected at least one image, got none")
+    return Posteriors(torch.cat(means), torch.cat(stds))

@@ -1,0 +1,54 @@
+"""A progress bar that leaves one stable line behind, in a terminal as in a stored notebook."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm.std import tqdm
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    instance = shell.get_ipython() if shell else None
+    return instance is not None and "IPKernelApp" in instance.config
+
+
+class _NotebookBar(tqdm):
+    """tqdm, shown in a notebook's output as text that is replaced in place.
+
+    It begins and ends as the same line, without times: what is stored does not change from run to
+    run, and no widget is left that is dead when the notebook is opened again.
+    """
+
+    def __init__(self, iterable: Iterable | None = None, **options: Any):
+        from IPython.display import display
+
+        self._shown = ""
+        stable = f"{options['desc']}: {options['total']} {options['unit']}s done"
+        self._stable = {"text/plain": stable}
+        self._output = display(self._stable, raw=True, display_id=True)
+        super().__init__(iterable, **options)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        text = str(self) if msg is None else msg
+        if text and text != self._shown:
+            self._shown = text
+            self._output.update({"text/plain": text}, raw=True)
+        return True
+
+    def close(self) -> None:
+        if not self.disable:
+            finished = self.total is not None and self.n >= self.total
+            stopped = f"{self.desc}stopped after {self.n} of {self.total} {self.unit}s"
+            self._output.update(self._stable if finished else {"text/plain": stopped}, raw=True)
+            self.disable = True
+
+
+def progress_bar(
+    iterable: Iterable | None = None, *, description: str, total: int, unit: str, shown: bool = True
+) -> tqdm:
+    """Return a tqdm bar over `total` steps; nothing is shown where `shown` is false."""
+    options: dict[str, Any] = {"desc": description, "total": total, "unit": unit}
+    if shown and _in_notebook():
+        return _NotebookBar(iterable, ncols=90, **options)
+    return tqdm(iterable, disable=not shown, file=sys.stdout, **options)
