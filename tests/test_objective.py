@@ -140,3 +140,14 @@ def test_bound_with_one_sample_is_the_elbo_without_the_closed_form_kl():
     expected = model.likelihood(z).log_prob(x) - q.log_prob(z).sum(dim=1)
     expected = expected.double() + torch.tensor(prior.logpdf(z.numpy()))
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_decode_refuses_what_is_no_z():
+    with pytest.raises(ValueError, match="z: expected finite"):
+        VAE(2).decode(torch.tensor([[0.0, math.nan]]))
+    with pytest.raises(ValueError, match=r"z: expected shape \[B, 2\], got \[1, 3\]"):
+        VAE(2).decode(torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="latent_dim: expected at least 1"):
+        VAE(0)
+    with pytest.raises(TypeError, match="latent_dim"):
+        VAE("10")

@@ -26,11 +26,11 @@ def weights(vae: VAE) -> torch.Tensor:
 def test_fit_learns_and_reports(few):
     vae = new_vae()
     threads = torch.get_num_threads()
-    history = fit(vae, few, epochs=4, progress=False)
+    history = fit(vae, few, epochs=10, batch_size=32, progress=False)
     assert torch.get_num_threads() == threads
     assert history.validation.elbo[-1] > history.validation.elbo[0] + 20
     for curves in (history.train, history.validation):
-        assert len(curves.elbo) == len(curves.reconstruction) == len(curves.kl) == 4
+        assert len(curves.elbo) == len(curves.reconstruction) == len(curves.kl) == 10
         for total, reconstruction, kl, per_dimension in zip(
             curves.elbo, curves.reconstruction, curves.kl, curves.kl_per_dimension, strict=True
         ):
@@ -77,14 +77,14 @@ def test_free_bits_keep_dimensions_alive(few):
     kls = {}
     for free_bits in (0.0, 2.0):
         vae = new_vae()
-        history = fit(vae, few, epochs=3, free_bits=free_bits, progress=False, learning_rate=1e-3)
+        history = fit(vae, few, epochs=10, free_bits=free_bits, batch_size=32, progress=False)
         kls[free_bits] = min(history.train.kl_per_dimension[-1])
     assert kls[2.0] > kls[0.0] + 0.5
 
 
 def test_permutation_loss_finds_the_dead_dimension(few):
     vae = new_vae()
-    fit(vae, few, epochs=4, progress=False)
+    fit(vae, few, epochs=10, batch_size=32, progress=False)
     with torch.no_grad():
         vae.decoder[0].weight[:, 1] = 0  # the decoder no longer listens to z_2
     losses = permutation_loss(vae, few[:200])

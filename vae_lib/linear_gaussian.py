@@ -1,8 +1,8 @@
 """A linear-Gaussian VAE: the one whose log p(x) and whose best q(z|x) are known exactly.
 
-It has the two methods that `elbo` and `importance_weighted_bound` need, and so shows on a case
 It has the two methods that `elbo` and `importance_weighted_bound` need, and so shows, where the
 truth is known, what they do elsewhere. Tipping and Bishop (1999) call it probabilistic PCA.
+"""
 
 import torch
 from jaxtyping import Float

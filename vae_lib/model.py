@@ -51,18 +51,22 @@ class VAE(nn.Module):
     def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli:
         """Return p(x|z), independent over pixels, of shape [B, 1, 28, 28].
 
-        Raises a ValueError where z is not finite or not of shape [B, d].
+        Raises a ValueError where z is not of shape [B, d]. NaN passes through: a training that
+        diverges is for `fit` to tell.
         """
         if z.dim() != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
-        if not z.isfinite().all():
-            raise ValueError("z: expected finite numbers, got NaN or infinity among them")
         logits = self.decoder(z.float()).float()
         # without validation, because grey pixels are no draws from a Bernoulli
         return Bernoulli(logits=logits.view(-1, 1, 28, 28), validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1 28 28"]:
-        """Return the pixel probabilities of p(x|z), in [0, 1]. Raises as `likelihood` does."""
+        """Return the pixel probabilities of p(x|z), in [0, 1].
+
+        Raises a ValueError where z is not finite or not of shape [B, d].
+        """
+        if not z.isfinite().all():
+            raise ValueError("z: expected finite numbers, got NaN or infinity among them")
         return self.likelihood(z).mean
 
     def extra_repr(self) -> str:

@@ -55,7 +55,7 @@ def show(figure: Figure, alt: str) -> None:
 
 def draw_garment(axes: Axes, image: Float[Tensor, "1 28 28"], caption: str = "") -> None:
     """Draw one garment, light on black as in the data set, with its caption below."""
-    pixels = image.detach().cpu().reshape(28, 28)
+    pixels = image.detach().cpu().reshape(28, 28).numpy()
     scale = 255 if image.dtype == torch.uint8 else 1
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=scale, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
