@@ -171,3 +171,25 @@ def test_a_wardrobe_smaller_than_a_row(vae, drawn):
     explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, few.train_images)), few)
     assert len(explorer.neighbors["likelihood"].indices) == 4
     assert "4 of 4 garments in common" in explorer.message.value
+
+
+def test_the_echo_of_the_front_end_changes_nothing(explorer, vae, index):
+    """The front end sends every value back, rounded to the slider's steps, and sometimes late."""
+    explorer.garment_z(3)
+    first = explorer.z
+    explorer.z = [0.333] * 10
+    for z in (first, [0.333] * 10):
+        for slider, value in zip(explorer.sliders, z, strict=True):
+            slider.set_state({"value": round(value / slider.step) * slider.step})
+    assert explorer.z == [0.333] * 10
+    assert_consistent(explorer, vae, index)
+
+
+def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
+    explorer.z = [0.333] * 10
+    slider = explorer.sliders[0]
+    slider.set_state({"value": 0.35})  # the echo
+    for value in (0.4, 0.35, 2.0, 0.35, 0.3):
+        slider.set_state({"value": value})
+        assert explorer.z[0] == value
+    assert_consistent(explorer, vae, index)

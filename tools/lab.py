@@ -1,5 +1,6 @@
 """`course.py lab`: JupyterLab on 127.0.0.1, opened on the first notebook."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,18 +9,27 @@ from pathlib import Path
 from tools.kernel import quiet_kernel
 
 ROOT = Path(__file__).parents[1]
+OVERRIDES = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
 START = "notebooks/00_start_here.ipynb"
+
+
+def quiet_lab() -> None:
+    """Set JupyterLab's defaults for this environment: no question about news, no update check."""
+    OVERRIDES.parent.mkdir(parents=True, exist_ok=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    OVERRIDES.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
 
 
 def main(arguments: list[str]) -> int:
     """Start JupyterLab; further arguments, such as --no-browser or --port=9999, are passed on."""
     quiet_kernel()
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.root_dir={ROOT}", "--LabApp.news_url=None"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    quiet_lab()
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += [f"--ServerApp.root_dir={ROOT}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container
-    return subprocess.call([*command, *arguments, str(ROOT / START)])
+    # the last word is ours: the server listens on this machine only
+    return subprocess.call([*command, *arguments, "--ServerApp.ip=127.0.0.1", str(ROOT / START)])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,36 @@ def strip_png(garments: Tensor, marked: Sequence[bool]) -> bytes:
     return _to_png(strip)
 
 
+class EchoProofSlider(widgets.FloatSlider):
+    """A FloatSlider that tells a person's move from its own echo.
+
+    The front end rounds every value it is given to the slider's steps, and sends the rounded value
+    back as if a person had moved the slider. That would round z, or, arriving late, undo a change.
+    """
+
+    def __init__(self, **options: Any):
+        self._placed: deque[float] = deque(maxlen=64)  # what the front end may still send back
+        super().__init__(**options)
+
+    def place(self, value: float) -> None:
+        """Set the value from Python."""
+        self._placed.append(value)
+        self.value = value
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the front end sends, unless it is an echo."""
+        value = sync_data.get("value")
+        if value is not None:
+            near = [abs(value - placed) <= 0.51 * self.step for placed in self._placed]
+            if any(near):  # and what was placed before it will not come back any more
+                while len(self._placed) > len(near) - near.index(True):
+                    self._placed.popleft()
+                sync_data = {name: sync_data[name] for name in sync_data if name != "value"}
+            else:
+                self._placed.clear()
+        super().set_state(sync_data)
+
+
 class Explorer(widgets.VBox):
     """Sliders for z, the garment that z decodes to, and its nearest garments by two rules.
 
@@ -132,8 +163,8 @@ class Explorer(widgets.VBox):
         self.add_class("vae-explorer")
         self.layout.width = f"{SHOWN * GARMENT + 8}px"
 
-    def _slider(self, j: int) -> widgets.FloatSlider:
-        slider = widgets.FloatSlider(
+    def _slider(self, j: int) -> EchoProofSlider:
+        slider = EchoProofSlider(
             min=-LIMIT,
             max=LIMIT,
             step=STEP,
@@ -229,7 +260,9 @@ class Explorer(widgets.VBox):
     def _place_sliders(self) -> None:
         self._moving = True  # these changes are ours, and call for no search
         for value, slider, entry in zip(self._z, self.sliders, self.entries, strict=True):
-            slider.value = min(max(value, -LIMIT), LIMIT)
+            place = min(max(value, -LIMIT), LIMIT)
+            if slider.value != place:
+                slider.place(place)
             entry.value = value
             slider.style.handle_color = None if abs(value) <= LIMIT else OUTSIDE_COLOR
         self._moving = False

@@ -1,0 +1,44 @@
+"""The README is true: its code runs, its table holds every notebook, its files are there."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+from tools.notebooks import notebook_paths
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_ten_lines_run(monkeypatch):
+    monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    likelihood, euclidean, familiar = printed.getvalue().splitlines()
+    assert likelihood.count(",") == euclidean.count(",") == 4
+    assert familiar in ("tensor(True)", "tensor(False)")
+
+
+def test_every_notebook_is_in_the_table_and_in_the_map():
+    table = re.findall(r"^\| \[[^]]+\]\(notebooks/(\S+)\) \| \d+ \|", README, flags=re.MULTILINE)
+    assert table == [path.name for path in notebook_paths()]
+    start = (ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
+    assert re.findall(r"\| \[[^]]+\]\((\S+)\) \| \d+ \|", start) == table[1:]
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#\s]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def test_its_commands_exist():
+    import course
+
+    named = set(re.findall(r"python3 course\.py (\w+)", README))
+    assert named >= {"lab", "test", "notebooks", "weights"}
+    assert named <= set(course.COMMANDS)
+    assert all((ROOT / "tools" / f"{command}.py").exists() for command in course.COMMANDS)
