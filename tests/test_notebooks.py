@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import scipy.stats
 
 from tools.notebooks import cleaned, notebook_paths
+from vae_lib import encode_dataset, load_images, load_pretrained
 
 ROOT = Path(__file__).parents[1]
 PATHS = notebook_paths()
@@ -16,8 +19,7 @@ ENDINGS = ["## What you have learned", "## Read more"]
 LONGEST_CELL = 12
 MEGABYTES = 1.5
 # Cells whose text cannot be the same twice, with the reason; every other output is compared.
-UNCOMPARED: dict[tuple[str, str], str] = {
-}
+UNCOMPARED: dict[tuple[str, str], str] = {}
 
 
 def parametrize_notebooks():
@@ -51,7 +53,7 @@ def test_it_was_executed_in_order_without_error(path):
 def test_what_is_stored_is_clean(path):
     text = path.read_text(encoding="utf-8")
     notebook = read(path)
-    assert cleaned(nbformat.from_dict(json.loads(text))) == notebook
+    assert cleaned(nbformat.reads(text, as_version=4)) == notebook
     assert "widgets" not in notebook.metadata
     assert "widget-view" not in text
     assert len(text) < MEGABYTES * 1e6
@@ -145,3 +147,27 @@ def test_few_outputs_are_not_compared_and_each_has_its_reason():
     for tag in ("nbval-skip", "nbval-raises-exception", "skip-execution"):
         assert not tagged(tag)
     assert not any("NBVAL_" in path.read_text(encoding="utf-8") for path in PATHS)
+
+
+def test_the_scores_printed_in_notebook_04_are_those_of_scipy():
+    images = load_images("auto")
+    if images.name != "fashion-mnist":
+        pytest.skip("the stored outputs were made on Fashion-MNIST")
+    text = "".join(
+        output.text
+        for cell in code(read(ROOT / "notebooks" / "04_retrieval.ipynb"))
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+    z = np.array(json.loads(re.search(r"z = (\[.+\])", text).group(1)))
+    posteriors = encode_dataset(load_pretrained(images.name), images.train_images)
+    mean, std = posteriors.mean.numpy().astype(float), posteriors.std.numpy().astype(float)
+    printed = re.findall(r"best (-?[\d.]+), tenth (-?[\d.]+)", text)
+    expected = [
+        np.sort(-scipy.stats.norm(mean, std).logpdf(z).sum(axis=1)) * -1,
+        np.sort(np.linalg.norm(z - mean, axis=1)),
+    ]
+    assert len(printed) == 2
+    for (best, tenth), scores in zip(printed, expected, strict=True):
+        assert float(best) == pytest.approx(scores[0], abs=0.051)
+        assert float(tenth) == pytest.approx(scores[9], abs=0.051)

@@ -180,7 +180,7 @@ class Explorer(widgets.VBox):
 
     def _entry(self, j: int) -> widgets.FloatText:
         entry = widgets.FloatText(
-            tooltip=f"z{j + 1} as a number", layout={"width": "72px", "margin": "1px 0"}
+            tooltip=f"z{j + 1} as a number", layout={"width": "86px", "margin": "1px 0"}
         )
         entry.observe(lambda change: self._move(j, change["new"]), names="value")
         return entry

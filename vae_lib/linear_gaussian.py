@@ -40,7 +40,8 @@ class LinearGaussian:
 
     def log_prob(self, x: Float[Tensor, "batch pixel"]) -> Float[Tensor, " batch"]:
         """Return the exact log p(x), the density of N(b, W Wᵀ + s² I), in nats."""
-        covariance = self.weight @ self.weight.T + self.noise**2 * torch.eye(len(self.bias))
+        identity = torch.eye(len(self.bias), dtype=self.weight.dtype)
+        covariance = self.weight @ self.weight.T + self.noise**2 * identity
         return MultivariateNormal(self.bias, covariance).log_prob(x)
 
     def gap(self) -> Float[Tensor, ""]:
