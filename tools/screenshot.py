@@ -68,9 +68,9 @@ def main(arguments: list[str]) -> int:
                 explorer = page.locator(".vae-explorer")
                 explorer.wait_for(timeout=120 * SECONDS)
                 # the cells below the explorer move its sliders; wait until they are through
-                page.wait_for_selector("text=far from every garment", timeout=60 * SECONDS)
+                explorer.get_by_text("This z is far").wait_for(timeout=60 * SECONDS)
                 explorer.get_by_role("button", name="A garment's z").click()
-                page.wait_for_selector("text=near a garment that", timeout=60 * SECONDS)
+                explorer.get_by_text("This z is near").wait_for(timeout=60 * SECONDS)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 explorer.screenshot(path=target)
                 chromium.close()

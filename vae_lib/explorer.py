@@ -25,6 +25,7 @@ LIMIT = 5.0  # the sliders go from −5 to 5
 STEP = 0.05
 SHOWN = 10  # garments in a row
 GARMENT = 84  # pixels a side, of a garment in a row
+SHOWN_DIGITS = 3  # in the boxes beside the sliders; z itself is kept exactly
 COMPARED = ("likelihood", "euclidean")
 MARK_COLOR = "#E69F00"
 OUTSIDE_COLOR = "#D55E00"
@@ -263,7 +264,7 @@ class Explorer(widgets.VBox):
             place = min(max(value, -LIMIT), LIMIT)
             if slider.value != place:
                 slider.place(place)
-            entry.value = value
+            entry.value = round(value, SHOWN_DIGITS)
             slider.style.handle_color = None if abs(value) <= LIMIT else OUTSIDE_COLOR
         self._moving = False
 
