@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from vae_lib._files import write_atomically
+from vae_lib._files import write_text_atomically
 from vae_lib.data import Images, load_images
 from vae_lib.model import VAE
 from vae_lib.training import fit, mean_terms, permutation_loss, split_validation
@@ -45,7 +45,7 @@ def train(images: Images, latent_dim: int) -> None:
     save_vae(vae, path)
     facts = describe(vae, images) | {"sha256": sha256(path)}
     text = json.dumps(facts, indent=2) + "\n"
-    write_atomically(path.with_suffix(".json"), lambda file: file.write_text(text) and None)
+    write_text_atomically(path.with_suffix(".json"), text)
     checkpoint.unlink()
     print(f"  -ELBO {facts['negative_elbo']}, {facts['active_dimensions']} dimensions active")
 

@@ -29,6 +29,15 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> 
     return path
 
 
+def write_text_atomically(path: str | os.PathLike, text: str) -> Path:
+    """Write a text file in UTF-8, as `write_atomically` does."""
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    return write_atomically(path, write)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

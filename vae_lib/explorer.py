@@ -319,7 +319,7 @@ class Explorer(widgets.VBox):
     def static_figure(self) -> Figure:
         """Return what the explorer shows, as a figure."""
         figure = plt.figure(figsize=(10, 5.6))
-        top, *rows = figure.subfigures(3, 1, height_ratios=[1.5, 1, 1])
+        top, *rows = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.5, 1, 1])[:, 0]
         bars, picture = top.subplots(1, 2, width_ratios=[3, 1])
         names = [f"z{j + 1}" for j in range(len(self._z))]
         bars.barh(names[::-1], self._z[::-1], color="#808080")

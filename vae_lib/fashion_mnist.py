@@ -22,7 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from vae_lib._files import write_atomically
+from vae_lib._files import write_text_atomically
 from vae_lib._torchvision import declare_missing_operators
 
 declare_missing_operators()
@@ -94,6 +94,8 @@ def _unpack(root: Path, home: Path) -> None:
                 print(f"Downloading Fashion-MNIST into {home} (30 MB) ...")
             with _impatient_network(), contextlib.redirect_stderr(io.StringIO()):
                 FashionMNIST(name, download=True)
+        except FetchError:
+            raise
         except (RuntimeError, EOFError, OSError) as error:
             if not missing:
                 raise
@@ -107,11 +109,7 @@ def _unpack(root: Path, home: Path) -> None:
             unpacked = archive.removesuffix(".gz")
             digests[unpacked] = _md5(raw / unpacked)
             os.replace(raw / unpacked, home / RAW / unpacked)
-    write_atomically(home / RAW / "verified.json", lambda file: _write_json(file, digests))
-
-
-def _write_json(file: Path, content: dict) -> None:
-    file.write_text(json.dumps(content, indent=1))
+    write_text_atomically(home / RAW / "verified.json", json.dumps(digests, indent=1))
 
 
 def _gather_archives(root: Path, raw: Path) -> None:

@@ -20,6 +20,8 @@ class _NotebookBar(tqdm):
     run, and no widget is left that is dead when the notebook is opened again.
     """
 
+    disable: bool
+
     def __init__(self, iterable: Iterable | None = None, **options: Any):
         from IPython.display import display
 
