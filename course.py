@@ -50,7 +50,7 @@ def venv_python():
 
 def fingerprint():
     """Return a hash of everything that decides what belongs in .venv."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
@@ -79,8 +79,11 @@ def require_disk():
 
 
 def make_venv():
-    """Create .venv, and again from nothing if an interrupted start left it without pip."""
-    works = [venv_python(), "-c", "import pip._internal.cli.main"]
+    """Create .venv; again from nothing where it has no pip, or belongs to another Python."""
+    same = "import sys, pip._internal.cli.main; sys.exit(sys.version_info[:2] != {})".format(
+        sys.version_info[:2]
+    )
+    works = [venv_python(), "-c", same]
     if os.path.exists(venv_python()):
         if subprocess.call(works, stderr=subprocess.DEVNULL) == 0:
             return
@@ -95,11 +98,13 @@ def make_venv():
 
 def explain_failure():
     """Turn the end of pip's log into a sentence that says what to do."""
+    if not os.path.exists(LOG):
+        return "pip could not start; its last words are above."
     with open(LOG, errors="replace") as file:
         log = file.read()
     if "No space left on device" in log:
         return "The disk is full. Free about 3 GB, then run the same command again."
-    signs = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "ReadTimeout")
+    signs = ("NewConnectionError", "NameResolution", "ConnectTimeout", "ReadTimeout", "ProxyError")
     if any(sign in log for sign in signs):
         return (
             "The network cannot be reached, and the packages are not on this machine yet.\n"
@@ -113,7 +118,7 @@ def install(extras):
     make_venv()
     if os.path.exists(READY):
         os.remove(READY)  # from here until the end, an interruption leaves the install unfinished
-    target = "{}[{}]".format(ROOT, ",".join(extras)) if extras else ROOT
+    target = ".[{}]".format(",".join(extras)) if extras else "."
     print("Installing the course into .venv, once (about 2 GB, a few minutes) ...")
     sys.stdout.flush()
     if os.path.exists(LOG):

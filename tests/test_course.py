@@ -1,5 +1,6 @@
 """course.py and the lists that have to agree: any Python reads it far enough to be told."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -81,8 +82,8 @@ def test_course_py_is_short_and_uses_the_standard_library_only():
 def pythons() -> list[str]:
     """Return every Python on this machine, old ones included."""
     found = {shutil.which(f"python{v}") for v in ("2", "3", "3.11", "3.12", "3.13")}
-    found |= set(map(str, Path.home().glob(".pyenv/versions/*/bin/python")))
-    found |= set(map(str, Path("/root/.pyenv/versions").glob("*/bin/python")))
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found |= set(map(str, pyenv.glob("versions/*/bin/python")))
     return sorted(path for path in found if path and runs(path))
 
 

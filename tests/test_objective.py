@@ -142,7 +142,22 @@ def test_bound_with_one_sample_is_the_elbo_without_the_closed_form_kl():
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_an_empty_batch_has_an_empty_elbo():
+    assert elbo(VAE(2), images(3)[:0]).elbo.shape == (0,)
+
+
+def test_wrong_types_are_named():
+    with pytest.raises(TypeError, match="eps: expected a tensor, got list"):
+        elbo(VAE(2), images(1), eps=[[0.0, 0.0]])
+    with pytest.raises(TypeError, match="samples: expected an int, got float"):
+        importance_weighted_bound(VAE(2), images(1), samples=1.5)
+    with pytest.raises(TypeError, match="z: expected a tensor of floats"):
+        VAE(2).decode([[0.0, 0.0]])
+
+
 def test_decode_refuses_what_is_no_z():
+    with pytest.raises(ValueError, match="finite float32"):
+        VAE(2).decode(torch.tensor([[1e39, 0.0]], dtype=torch.float64))
     with pytest.raises(ValueError, match="z: expected finite"):
         VAE(2).decode(torch.tensor([[0.0, math.nan]]))
     with pytest.raises(ValueError, match=r"z: expected shape \[B, 2\], got \[1, 3\]"):

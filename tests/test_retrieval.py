@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vae_lib import PosteriorIndex, Posteriors, gated_search, roundtrip
+from vae_lib.posteriors import LARGEST
 from vae_lib.retrieval import RULES
 
 rules = st.sampled_from(list(RULES))
@@ -254,11 +255,52 @@ def test_bad_types_are_named(arguments):
 @given(arrays(np.float32, (2, 4), elements=st.floats(width=32)))
 def test_any_array_of_floats_is_searched_or_refused(z):
     index = PosteriorIndex(wardrobe(0))
-    if np.isfinite(z).all():
+    if (np.abs(z) <= LARGEST).all():
         assert index.search(z, k=1).indices.shape == (2, 1)
     else:
-        with pytest.raises(ValueError, match="finite"):
+        with pytest.raises(ValueError, match="finite|within"):
             index.search(z, k=1)
+
+
+@pytest.mark.parametrize("z", [[1e39] * 4, [1e200] * 4, torch.full((4,), 2e6)])
+def test_a_z_beyond_all_sense_is_refused(z):
+    with pytest.raises(ValueError, match="z: expected numbers within"):
+        PosteriorIndex(wardrobe(0)).search(z)
+
+
+@pytest.mark.parametrize("z", [[1j] * 4, torch.zeros(4, dtype=torch.complex64), [10**400] * 4])
+def test_what_is_not_real_numbers_is_refused(z):
+    with pytest.raises(TypeError, match="z: expected numbers of shape"):
+        PosteriorIndex(wardrobe(0)).search(z)
+
+
+def test_z_comes_in_many_forms():
+    index = PosteriorIndex(wardrobe(0))
+    expected = index.search([1.0, 0.0, -1.0, 2.0]).indices
+    forms = [
+        [1, 0, -1, 2],
+        np.array([1, 0, -1, 2], dtype=">f4"),
+        np.array([2, -1, 0, 1])[::-1],
+        torch.tensor([1, 0, -1, 2]),
+        torch.tensor([1.0, 0, -1, 2], requires_grad=True),
+        torch.tensor([1.0, 0, -1, 2], dtype=torch.float16),
+        list(torch.tensor([1.0, 0, -1, 2])),
+    ]
+    for z in forms:
+        assert index.search(z).indices.equal(expected)
+    rows = [torch.tensor([1.0, 0, -1, 2])] * 2
+    assert index.search(rows).indices.equal(expected.expand(2, 10))
+
+
+def test_what_the_caller_does_afterwards_changes_nothing():
+    mean, std, z = torch.zeros(3, 2), torch.ones(3, 2), torch.zeros(2, dtype=torch.float64)
+    index = PosteriorIndex(mean=mean, std=std)
+    found = index.search(z, k=3)
+    for tensor in (mean, std, z):
+        tensor.fill_(50)
+    assert found.probabilities.tolist() == pytest.approx([1 / 3] * 3)
+    assert index.posteriors.mean.tolist() == [[0, 0]] * 3
+    assert index.posteriors.std.tolist() == [[1, 1]] * 3
 
 
 def test_bad_posteriors_are_named():

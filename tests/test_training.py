@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vae_lib import VAE, elbo, fit, mean_terms, permutation_loss
-from vae_lib.training import split_validation
+from vae_lib._files import load_tensors, save_tensors
+from vae_lib.training import CHECKPOINT, split_validation
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,30 @@ def test_a_checkpoint_made_with_other_settings_is_refused(few, tmp_path):
     fit(new_vae(), few, epochs=1, progress=False, checkpoint=checkpoint)
     with pytest.raises(ValueError, match="made with seed=0, now it is 1"):
         fit(new_vae(), few, epochs=1, seed=1, progress=False, checkpoint=checkpoint)
+    others = few.flip(0)  # as many images, and not the same
+    with pytest.raises(ValueError, match="made with data_sha256"):
+        fit(new_vae(), others, epochs=1, progress=False, checkpoint=checkpoint)
+
+
+def test_a_damaged_checkpoint_is_refused_and_changes_nothing(few, tmp_path):
+    checkpoint = tmp_path / "run.checkpoint"
+    fit(new_vae(), few, epochs=1, progress=False, checkpoint=checkpoint)
+    tensors, facts = load_tensors(checkpoint, CHECKPOINT)
+    facts.pop("kind")
+    name, bias = "vae.decoder.0.bias", tensors["vae.decoder.0.bias"]
+    damages = [
+        ({n: t for n, t in tensors.items() if n != name}, facts),
+        ({n: t for n, t in tensors.items() if n != "adam.3.exp_avg"}, facts),
+        (tensors | {name: bias * math.nan}, facts),
+        (tensors, facts | {"history": "{"}),
+        (tensors, {"settings": facts["settings"]}),
+    ]
+    for damaged, text in damages:
+        save_tensors(checkpoint, CHECKPOINT, damaged, text)
+        vae = new_vae()
+        with pytest.raises(ValueError, match=r"checkpoint: .* does not fit"):
+            fit(vae, few, epochs=1, progress=False, checkpoint=checkpoint)
+        assert weights(vae).equal(weights(new_vae()))
 
 
 def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
@@ -142,16 +167,33 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs: expected a whole number of at least 1, got 0"),
+        ({"epochs": 0}, "epochs: expected 1 to"),
         ({"batch_size": 0}, "batch_size"),
         ({"free_bits": -1.0}, "free_bits"),
         ({"beta": math.nan}, "beta"),
         ({"learning_rate": 0.0}, "learning_rate"),
+        ({"seed": -1}, "seed: expected 0 to"),
     ],
 )
 def test_bad_settings_are_named(few, arguments, message):
     with pytest.raises(ValueError, match=message):
         fit(new_vae(), few, progress=False, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"epochs": 2.0}, {"epochs": True}, {"seed": "a"}, {"free_bits": "a"}]
+)
+def test_settings_of_the_wrong_type_are_named(few, arguments):
+    with pytest.raises(TypeError, match=next(iter(arguments))):
+        fit(new_vae(), few, progress=False, **arguments)
+
+
+def test_an_interruption_while_validating_leaves_whole_epochs(few):
+    vae = new_vae()
+    StopsAfter(vae, calls=4)  # the third step is the last of the epoch, the fourth validates
+    history = fit(vae, few, epochs=5, progress=False)
+    assert history.interrupted
+    assert history.train.elbo == history.validation.elbo == []
 
 
 def test_bad_images_are_named(few):

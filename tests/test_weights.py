@@ -200,3 +200,11 @@ def test_posteriors_sample_and_round_off(tmp_path, generator):
     assert z.std(dim=0).tolist() == pytest.approx([0.5, 0.5], rel=0.02)
     posteriors.save(tmp_path / "p.safetensors")
     assert Posteriors.load(tmp_path / "p.safetensors").mean.equal(posteriors.mean)
+
+
+def test_encode_dataset_names_what_it_cannot_take(drawn):
+    torch.manual_seed(0)
+    vae = VAE(2)
+    for wrong in (drawn, None, [drawn.train_images[:2].numpy()], 3):
+        with pytest.raises(TypeError, match="x: expected a tensor"):
+            encode_dataset(vae, wrong)

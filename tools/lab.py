@@ -29,7 +29,13 @@ def main(arguments: list[str]) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container
     # the last word is ours: the server listens on this machine only
-    return subprocess.call([*command, *arguments, "--ServerApp.ip=127.0.0.1", str(ROOT / START)])
+    command = [*command, *arguments, "--ServerApp.ip=127.0.0.1", str(ROOT / START)]
+    server = subprocess.Popen(command)
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            pass  # the server got it too, asks whether to stop, and stops its kernels
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> 
 
     The folder is made where it is missing. On an error, a full disk say, `path` is as it was.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise ValueError(f"path: {path} is a folder; expected the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
     os.close(handle)
@@ -48,7 +50,8 @@ def save_tensors(
     path: str | os.PathLike, kind: str, tensors: dict[str, torch.Tensor], facts: dict[str, str]
 ) -> Path:
     """Save tensors as safetensors, with `kind` and further text in the file's own header."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # copies, since safetensors refuses tensors that share memory
+    tensors = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     metadata = {"kind": kind, **facts}
     return write_atomically(path, lambda file: save_file(tensors, file, metadata=metadata))
 
@@ -60,7 +63,7 @@ def load_tensors(
 
     Raises FileNotFoundError, or a ValueError for a file that is truncated or of another kind.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"path: there is no file {path}")
     try:

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +19,12 @@ from vae_lib.data import Images
 from vae_lib.figures import RULE_COLORS, RULE_NAMES, draw_garment, plt, png_bytes
 from vae_lib.model import VAE
 from vae_lib.objective import kl_to_prior
-from vae_lib.posteriors import as_queries
+from vae_lib.posteriors import LARGEST, as_queries
 from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 LIMIT = 5.0  # the sliders go from −5 to 5
 STEP = 0.05
+ECHO_SECONDS = 10.0  # how long the front end may take to send a superseded value back
 SHOWN = 10  # garments in a row
 GARMENT = 84  # pixels a side, of a garment in a row
 SHOWN_DIGITS = 3  # in the boxes beside the sliders; z itself is kept exactly
@@ -79,19 +81,22 @@ class EchoProofSlider(widgets.FloatSlider):
     """
 
     def __init__(self, **options: Any):
-        self._placed: deque[float] = deque(maxlen=64)  # what the front end may still send back
+        # what the front end may still send back, and since when
+        self._placed: deque[tuple[float, float]] = deque(maxlen=64)
         super().__init__(**options)
 
     def place(self, value: float) -> None:
         """Set the value from Python."""
-        self._placed.append(value)
+        self._placed.append((value, time.monotonic()))
         self.value = value
 
     def set_state(self, sync_data: dict) -> None:
         """Take what the front end sends, unless it is an echo."""
         value = sync_data.get("value")
         if value is not None:
-            near = [abs(value - placed) <= 0.51 * self.step for placed in self._placed]
+            while len(self._placed) > 1 and time.monotonic() - self._placed[0][1] > ECHO_SECONDS:
+                self._placed.popleft()
+            near = [abs(value - placed) <= 0.51 * self.step for placed, _ in self._placed]
             if any(near):  # and what was placed before it will not come back any more
                 while len(self._placed) > len(near) - near.index(True):
                     self._placed.popleft()
@@ -135,9 +140,9 @@ class Explorer(widgets.VBox):
     # ---- state ----------------------------------------------------------------------------
 
     @property
-    def z(self) -> list[float]:
+    def z(self) -> tuple[float, ...]:
         """The latent code, d numbers; kept exactly, also outside the sliders' range."""
-        return list(self._z)
+        return tuple(self._z)
 
     @z.setter
     def z(self, values: object) -> None:
@@ -226,6 +231,8 @@ class Explorer(widgets.VBox):
         """Set z to the mean of one garment's posterior; of a random one by default."""
         if garment is None:
             garment = int(torch.randint(len(self._index), (), generator=self._generator))
+        if not 0 <= garment < len(self._index):
+            raise ValueError(f"garment: expected 0 to {len(self._index) - 1}, got {garment}")
         self.z = self._index.posteriors.mean[garment].tolist()
 
     def reset(self) -> None:
@@ -235,9 +242,9 @@ class Explorer(widgets.VBox):
     def _move(self, j: int, value: float) -> None:
         if self._moving:
             return
-        if math.isfinite(value):  # else the refresh puts the last good number back
+        if math.isfinite(value) and abs(value) <= LARGEST:
             self._z[j] = float(value)
-        self._refresh()
+        self._refresh()  # which also puts the last good number back in place of a bad one
 
     # ---- what is shown --------------------------------------------------------------------
 
@@ -318,26 +325,24 @@ class Explorer(widgets.VBox):
 
     def static_figure(self) -> Figure:
         """Return what the explorer shows, as a figure."""
-        figure = plt.figure(figsize=(10, 5.6))
+        figure = plt.figure(figsize=(10, 6.6))
         top, *rows = figure.subfigures(3, 1, squeeze=False, height_ratios=[1.5, 1, 1])[:, 0]
         bars, picture = top.subplots(1, 2, width_ratios=[3, 1])
         names = [f"z{j + 1}" for j in range(len(self._z))]
         bars.barh(names[::-1], self._z[::-1], color="#808080")
         bars.set(xlim=(-LIMIT, LIMIT), title="z, as the sliders stand")
+        bars.set_xlabel("\n".join(self._messages()), loc="left", labelpad=6)
         draw_garment(picture, self.decoded, "decoded from z")
         for rule, row in zip(COMPARED, rows, strict=True):
-            row.suptitle(
-                f"Nearest by {RULE_NAMES[rule]}", x=0.01, ha="left", color=RULE_COLORS[rule]
-            )
-            garments = self._images.train_images[self.neighbors[rule].indices]
-            for cell, garment, caption in zip(
-                row.subplots(1, self._shown, squeeze=False)[0],
-                garments,
-                self._captions(rule),
-                strict=True,
-            ):
+            title = f"Nearest by {RULE_NAMES[rule]}"
+            row.suptitle(title, x=0.01, ha="left", color=RULE_COLORS[rule])
+            cells = row.subplots(1, self._shown, squeeze=False)[0]
+            indices = self.neighbors[rule].indices.tolist()
+            for cell, garment, caption in zip(cells, indices, self._captions(rule), strict=True):
                 text = caption.replace("<br>", "\n").replace("<b>", "").replace("</b>", "")
-                draw_garment(cell, garment, html.unescape(text))
+                draw_garment(cell, self._images.train_images[garment], html.unescape(text))
+                if garment in self._in_common:
+                    cell.axhline(27.4, color=MARK_COLOR, linewidth=5)
         return figure
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from filelock import FileLock
@@ -43,7 +44,7 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
     They are unpacked in `root`, or in `fallback` where `root` cannot be written to.
     Raises a FetchError that says why there is no data set.
     """
-    home = root if _writable(root) else fallback
+    home = root if _writable(root) or _verified(root) else fallback
     if not _verified(home):
         try:
             (home / RAW).mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def _unpack(root: Path, home: Path) -> None:
                 FashionMNIST(name, download=True)
         except FetchError:
             raise
-        except (RuntimeError, EOFError, OSError) as error:
+        except (RuntimeError, EOFError, OSError, HTTPException) as error:
             if not missing:
                 raise
             raise FetchError(_reason(error)) from error
@@ -150,7 +151,7 @@ def _require_network() -> None:
         except urllib.error.HTTPError as error:
             error.close()
             answer.append(None)  # it answered; that this page does not exist is no matter
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             answer.append(error)
 
     thread = threading.Thread(target=ask, daemon=True)

@@ -63,10 +63,14 @@ class VAE(nn.Module):
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1 28 28"]:
         """Return the pixel probabilities of p(x|z), in [0, 1].
 
-        Raises a ValueError where z is not finite or not of shape [B, d].
+        Raises a TypeError where z is no tensor of floats, a ValueError where it is not finite or
+        not of shape [B, d].
         """
-        if not z.isfinite().all():
-            raise ValueError("z: expected finite numbers, got NaN or infinity among them")
+        if not isinstance(z, Tensor) or not z.dtype.is_floating_point:
+            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
+            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
+        if not z.float().isfinite().all():
+            raise ValueError("z: expected finite float32 numbers, got NaN or infinity among them")
         return self.likelihood(z).mean
 
     def extra_repr(self) -> str:

@@ -42,7 +42,8 @@ def kl_to_prior(q: Normal) -> Float[Tensor, "batch latent"]:
 
 def log_prob_of_image(p: Distribution, x: Tensor) -> Float[Tensor, " batch"]:
     """Return log p(x|z) of each image: the *sum* over its pixels, in nats."""
-    return p.log_prob(x).reshape(len(x), -1).sum(dim=1)
+    log_prob = p.log_prob(x)  # [B, ...], or [B] where the distribution has summed already
+    return log_prob.flatten(start_dim=1).sum(dim=1) if log_prob.dim() > 1 else log_prob
 
 
 def _as_float(x: Tensor) -> Tensor:
@@ -71,6 +72,8 @@ def elbo(
     q = vae.encode(x)
     if eps is None:
         eps = _noise(q, generator)
+    elif not isinstance(eps, Tensor):
+        raise TypeError(f"eps: expected a tensor, got {type(eps).__name__}")
     elif eps.shape != q.mean.shape:
         raise ValueError(f"eps: expected shape {list(q.mean.shape)}, got {list(eps.shape)}")
     z = q.mean + q.stddev * eps  # gradients pass to the mean and the stddev
@@ -93,6 +96,8 @@ def importance_weighted_bound(
     Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders (2016), theorem 1. A single
     estimate may exceed log p(x). Raises a ValueError where samples < 1.
     """
+    if isinstance(samples, bool) or not isinstance(samples, int):
+        raise TypeError(f"samples: expected an int, got {type(samples).__name__}")
     if samples < 1:
         raise ValueError(f"samples: expected at least 1, got {samples}")
     q = vae.encode(x)

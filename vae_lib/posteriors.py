@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +16,7 @@ from vae_lib.model import VAE
 from vae_lib.threads import one_thread
 
 KIND = "vae_lib posteriors"
+LARGEST = 1e6  # beyond it squared distances lose all meaning, and soon their digits
 CHUNK = 1000  # images encoded at a time
 BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB in float64
 
@@ -22,27 +24,44 @@ BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB i
 def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -> Tensor:
     """Return z as a float64 tensor [Q, d]; z: [d] or [Q, d], a tensor, an array or a list.
 
-    Raises a TypeError for what is not numbers, a ValueError for another width, NaN or infinity.
+    It is a copy: what the caller does with z afterwards changes nothing here. Raises a TypeError
+    for what is not real numbers, a ValueError for another width, NaN, infinity, or beyond ±1e6.
     """
-    try:
-        queries = torch.as_tensor(z, dtype=torch.float64, device=device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"z: expected numbers of shape [d] or [Q, d], got {z!r:.80}") from error
+    queries = as_numbers("z", z, "numbers of shape [d] or [Q, d]").to(device, torch.float64)
     if queries.dim() not in (1, 2) or queries.shape[-1] != latent_dim:
         raise ValueError(
             f"z: expected shape [{latent_dim}] or [Q, {latent_dim}], got {list(queries.shape)}"
         )
     if not queries.isfinite().all():
         raise ValueError("z: expected finite numbers, got NaN or infinity among them")
+    if (queries.abs() > LARGEST).any():
+        raise ValueError(
+            f"z: expected numbers within ±{LARGEST:.0e}, got {queries.abs().max():.3g}"
+        )
     return queries.reshape(-1, latent_dim)
+
+
+def as_numbers(name: str, values: object, expected: str) -> Tensor:
+    """Return a copy of real numbers as a tensor without gradients, or raise a TypeError."""
+    try:
+        if isinstance(values, (list, tuple)) and any(isinstance(v, Tensor) for v in values):
+            values = torch.stack([torch.as_tensor(value) for value in values])
+        if not isinstance(values, Tensor):
+            values = torch.tensor(np.asarray(values).astype(np.float64, casting="same_kind"))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        got = f"{type(values).__name__} {values!r:.60}"
+        raise TypeError(f"{name}: expected {expected}, got {got}") from error
+    if values.is_complex() or values.layout != torch.strided:
+        raise TypeError(f"{name}: expected {expected}, got {values.dtype}, {values.layout}")
+    return values.detach().clone()
 
 
 def is_single(z: object) -> bool:
     """Tell whether z is one code [d] rather than several [Q, d]."""
-    return torch.as_tensor(z).dim() == 1
+    return as_numbers("z", z, "numbers of shape [d] or [Q, d]").dim() == 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posteriors:
     """The diagonal Gaussians q(z|x) of N garments: `mean` and `std`, float32 [N, d].
 
@@ -54,15 +73,8 @@ class Posteriors:
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
-            value = getattr(self, name)
-            if not isinstance(value, Tensor):
-                try:
-                    value = torch.as_tensor(value)
-                except (TypeError, ValueError, RuntimeError) as error:
-                    raise TypeError(
-                        f"{name}: expected a tensor [N, d], got {value!r:.80}"
-                    ) from error
-            object.__setattr__(self, name, value.detach().to(torch.float32))
+            numbers = as_numbers(name, getattr(self, name), "numbers of shape [N, d]")
+            object.__setattr__(self, name, numbers.to(torch.float32))
         if self.mean.dim() != 2 or 0 in self.mean.shape:
             raise ValueError(f"mean: expected shape [N, d], got {list(self.mean.shape)}")
         if self.std.shape != self.mean.shape:
@@ -145,11 +157,16 @@ def encode_dataset(vae: VAE, x: Tensor | Iterable[Tensor]) -> Posteriors:
     a time, for a wardrobe larger than memory. The result lies on the CPU, whatever `vae` runs on.
     Raises as `VAE.encode` does, and a ValueError where there is no image.
     """
+    if not isinstance(x, Iterable):
+        raise TypeError(f"x: expected a tensor or batches of images, got {type(x).__name__}")
     device = next(vae.parameters()).device
     batches = x.split(CHUNK) if isinstance(x, Tensor) else x
     means, stds = [], []
     with one_thread():
         for batch in batches:
+            if not isinstance(batch, Tensor):
+                got = type(batch).__name__
+                raise TypeError(f"x: expected a tensor of images or batches of them, got {got}")
             for chunk in batch.split(CHUNK):
                 q = vae.encode(chunk.to(device))
                 means.append(q.mean.cpu())

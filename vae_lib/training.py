@@ -1,6 +1,7 @@
 """Training: `fit` minimises −ELBO on a data set and tells what happened."""
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -64,12 +65,20 @@ class _Settings:
     beta: float
     batch_size: int
     learning_rate: float
+    bfloat16: bool
+    data_sha256: str
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+            if not least <= value < 2**32:
+                raise ValueError(f"{name}: expected {least} to 2**32 - 1, got {value}")
+        for name in ("free_bits", "beta", "learning_rate"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)):
+                raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
         for name in ("free_bits", "beta"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -111,15 +120,25 @@ def fit(
     bfloat16: run the layers in bfloat16, which halves the time on a CPU that has it.
 
     Ctrl-C ends the training: `vae` keeps what it has learned, and `history.interrupted` is true.
-    Raises a ValueError for settings out of range or a checkpoint made with other settings, and a
+    Raises a TypeError or ValueError for settings of the wrong type or out of range, a ValueError
+    for a checkpoint that is damaged or made with other settings or images, and a
     FloatingPointError where the loss is no longer finite.
     """
     pixels = images.train_images if isinstance(images, Images) else images
-    as_unit_interval(pixels[:1])  # the right type and shape, said at the door
+    as_unit_interval(pixels if pixels.is_floating_point() else pixels[:1])  # said at the door
     if len(pixels) < HELD_OUT:
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
     settings = _Settings(
-        vae.latent_dim, len(pixels), epochs, seed, free_bits, beta, batch_size, learning_rate
+        latent_dim=vae.latent_dim,
+        images=len(pixels),
+        epochs=epochs,
+        seed=seed,
+        free_bits=free_bits,
+        beta=beta,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        bfloat16=bfloat16,
+        data_sha256=hashlib.sha256(pixels.cpu().numpy().tobytes()).hexdigest(),
     )
     device = next(vae.parameters()).device
     train, validation = (part.to(device) for part in split_validation(pixels))
@@ -137,8 +156,9 @@ def fit(
         for epoch in range(first_epoch, epochs):
             with layers_in:
                 trained = _train_epoch(vae, train, optimizer, epoch, settings)
+            validated = mean_terms(vae, validation, seed=seed)
             history.train.append(trained)
-            history.validation.append(mean_terms(vae, validation, seed=seed))
+            history.validation.append(validated)
             bar.set_postfix_str(
                 f"-ELBO {-history.validation.elbo[-1]:.1f}, KL {history.validation.kl[-1]:.1f} nats"
             )
@@ -254,22 +274,36 @@ def _save_checkpoint(
 def _load_checkpoint(
     path: str | os.PathLike, vae: VAE, optimizer: torch.optim.Adam, settings: _Settings
 ) -> History:
+    """Put what a checkpoint holds into `vae` and `optimizer`, or nothing where it does not fit."""
     tensors, facts = load_tensors(path, CHECKPOINT)
-    found = json.loads(facts["settings"])
-    for name, value in asdict(settings).items():
-        if found[name] != value:
-            raise ValueError(
-                f"checkpoint: {path} was made with {name}={found[name]}, now it is {value}; "
-                "go on with the same settings, or name another file"
-            )
+    expected = {f"vae.{name}": tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
+    try:
+        found = json.loads(facts["settings"])
+        history = json.loads(facts["history"])
+        restored = History(Curves(**history["train"]), Curves(**history["validation"]))
+        for name, value in asdict(settings).items():
+            if found[name] != value:
+                raise ValueError(
+                    f"it was made with {name}={found[name]}, now it is {value}; "
+                    "go on with the same settings, or name another file"
+                )
+        adam: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, key = name.split(".")
+                adam.setdefault(int(index), {})[key] = tensor
+        for number, parameter in enumerate(vae.parameters()):
+            expected[f"adam.{number}.step"] = ()
+            expected[f"adam.{number}.exp_avg"] = tuple(parameter.shape)
+            expected[f"adam.{number}.exp_avg_sq"] = tuple(parameter.shape)
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            raise ValueError("it does not hold the tensors of this model and its optimizer")
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise ValueError("it holds numbers that are not finite")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
     vae.load_state_dict(
         {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
     )
-    state = optimizer.state_dict()
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(state)
-    history = json.loads(facts["history"])
-    return History(Curves(**history["train"]), Curves(**history["validation"]))
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
+    return restored

@@ -75,13 +75,14 @@ def garment_rows(
     captions: for each title the captions of its garments. size: inches for each garment.
     """
     columns = max(len(images) for images in rows.values())
-    below = 0.45 if captions else 0.08
-    figure = plt.figure(figsize=(columns * size, len(rows) * (size + below + 0.3)))
+    below = 0.45 if captions else 0.0
+    figure = plt.figure(figsize=(columns * size, len(rows) * (size + below + 0.25)))
     strips = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for strip, (title, images) in zip(strips, rows.items(), strict=True):
         strip.suptitle(title, x=0.01, ha="left", fontsize=11)
         cells = strip.subplots(1, columns, squeeze=False)[0]
         for number, cell in enumerate(cells):
+            cell.set_anchor("N")  # directly under the title
             if number < len(images):
                 caption = captions[title][number] if captions and title in captions else ""
                 draw_garment(cell, images[number], caption)

@@ -18,7 +18,7 @@ def counting_figure(
     """
     figure, axes = plt.subplots(figsize=(7, 3.6))
     for name, color, row, error, exact in zip(
-        ("narrow", "wide"), ("C2", "C3"), counted, errors, density, strict=True
+        ("narrow", "wide"), ("black", "0.55"), counted, errors, density, strict=True
     ):
         axes.errorbar(radii, row, 2 * error, marker="o", color=color, label=f"{name}, counted")
         axes.axhline(float(exact), color=color, linestyle="--", label=f"{name}, q(z|x)")
