@@ -258,7 +258,7 @@ def test_any_array_of_floats_is_searched_or_refused(z):
     if (np.abs(z) <= LARGEST).all():
         assert index.search(z, k=1).indices.shape == (2, 1)
     else:
-        with pytest.raises(ValueError, match="finite|within"):
+        with pytest.raises(ValueError, match=r"finite|within"):
             index.search(z, k=1)
 
 

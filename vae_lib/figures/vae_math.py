@@ -49,9 +49,9 @@ def points_and_distributions(
 ) -> Figure:
     """Return garments in a row, and under it their μ as points beside their Gaussians as ellipses.
 
-    The ellipses have half axes of one and two σ.
+    The garments are numbered from 1. The ellipses have half axes of one and two σ.
     """
-    names = [chr(ord("A") + number) for number in range(len(images))]
+    names = [str(number) for number in range(1, len(images) + 1)]
     figure = plt.figure(figsize=(10, 6.2))
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 3.4])[:, 0]
     for axes, image, name in zip(above.subplots(1, len(images)), images, names, strict=True):
@@ -85,12 +85,13 @@ def log_density_curves(
 
 def noise_and_draws(
     eps: Float[Tensor, "draw 2"],
-    mean: Float[Tensor, "garment 2"],
-    std: Float[Tensor, "garment 2"],
+    mean: Float[Tensor, "gaussian 2"],
+    std: Float[Tensor, "gaussian 2"],
+    names: Sequence[str] = ("narrow", "wide"),
 ) -> Figure:
     """Return a cloud of ε on the left, and on the right where each μ + σ ⊙ ε takes it.
 
-    The first draw is marked in black wherever it goes.
+    The first draw is marked in black wherever it goes. names: what to call each Gaussian.
     """
     clouds = [m + s * eps for m, s in zip(mean, std, strict=True)]  # [draws, 2] each
     limits = [_limits(eps[:, 0]), _limits(torch.cat(clouds)[:, 0])]
@@ -104,7 +105,7 @@ def noise_and_draws(
     for cloud, color in zip(clouds, GARMENT_COLORS, strict=False):
         right.plot(*cloud.T, ".", color=color, markersize=4)
         right.plot(*cloud[0], "o", color="black")
-    draw_means(right, mean, [chr(ord("A") + number) for number in range(len(mean))])
+    draw_means(right, mean, names)
     for axes, (low, high) in zip(panels, limits, strict=True):
         axes.set(xlim=(low, high), aspect="equal")  # one unit is as long on either side
     return figure
