@@ -18,6 +18,7 @@ COMMANDS = {
     "lab": ("open the notebooks in JupyterLab", ["lab"]),
     "test": ("run the tests and every notebook (--all: also the slow parts)", ["lab", "test"]),
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", ["lab", "test"]),
+    "solutions": ("write the notebooks with their exercises solved", ["lab", "test"]),
     "weights": ("retrain the pretrained weights", []),
     "screenshot": ("photograph the explorer for the README", ["lab", "test", "browser"]),
 }
