@@ -2,7 +2,7 @@
 
 Strict (the text of every output is compared) where the data set is Fashion-MNIST and the machine is
 Linux on x86-64, as the stored outputs were made; lax (every cell runs without error) elsewhere.
---all adds the slow tests, the solved exercises, and a lax pass on the drawn garments.
+--all adds the slow tests (the solved notebooks among them) and a lax pass on the drawn garments.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import nbformat
 
-from tools import solutions
 from tools.kernel import quiet_kernel
 from tools.notebooks import execute, notebook_paths
 from vae_lib.data import load_images
@@ -137,10 +136,6 @@ def main(arguments: list[str]) -> int:
     selection = [] if everything else ["-m", "not slow"]
     passed = [run_pytest("unit-tests", "tests", *selection)[0]]
     passed.append(run_notebooks(f"notebooks-{source}", strict=strict_here(source), source=source))
-    if everything:
-        os.environ["VAE_LIB_IMAGES"] = "drawn"  # the smaller wardrobe: what counts are the checks
-        passed.append(solutions.main(["--execute"]) == 0)
-        print(f"solutions: {'all checks right' if passed[-1] else 'FAILED'}\n")
     if everything and source != "drawn":
         with no_data():
             passed.append(run_notebooks("notebooks-drawn", strict=False, source="drawn"))

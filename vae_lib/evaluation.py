@@ -12,7 +12,7 @@ from vae_lib.threads import one_thread
 
 
 class ImportanceMoments(NamedTuple):
-    """What is known of the model's own posterior p(z|x), in float64; see `importance_moments`."""
+    """What is known of p(z|x) ∝ p(x|z) p(z), in float64; see `importance_moments`."""
 
     mean: Float[Tensor, "batch latent"]
     covariance: Float[Tensor, "batch latent latent"]
@@ -34,8 +34,11 @@ def importance_moments(
 ) -> ImportanceMoments:
     """Estimate mean and covariance of p(z|x), which is proportional to p(x|z) p(z), for each image.
 
+    On grey pixels p(x|z) is no density over x: its integral depends on z. Then this is not the
+    posterior of a proper model of pictures, but still the distribution with the largest ELBO.
+
     Self-normalised importance sampling (Owen, Monte Carlo theory, methods and examples, 2013,
-    sections 9.2 and 9.3): zₖ is drawn from r(z) = N(μ(x), (widen · σ(x))²) and weighted by
+    sections 9.2 and 9.3): zₖ is drawn from r(z) = N(μ(x), diag (widen · σ(x))²), weighted by
     wₖ = p(x|zₖ) p(zₖ) / r(zₖ). An estimate is as good as one from (Σ wₖ)² / Σ wₖ² draws from
     p(z|x) itself, its effective samples, roughly; where they are few, do not rely on it.
 

@@ -23,8 +23,8 @@ CLASS_COLORS = (
 
 
 def latent(dimension: int) -> str:
-    """Return a dimension's name as it stands on an axis."""
-    return f"$z_{{{dimension}}}$"
+    """Return a dimension's name as it stands on an axis: counted from 1, as the sliders are."""
+    return f"$z_{{{dimension + 1}}}$"
 
 
 def cloud(
@@ -68,7 +68,7 @@ def spreads(std: Float[Tensor, "garment latent"]) -> Figure:
                   ha="right")  # fmt: skip
     ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1]
     axes.set(yscale="log", xlabel="dimension of z", ylabel="σ of the garments (log scale)")
-    axes.set_xticks(range(std.shape[1]))
+    axes.set_xticks(range(std.shape[1]), [latent(j) for j in range(std.shape[1])])
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.yaxis.set_minor_locator(plt.NullLocator())
     axes.set_ylim(0.9 * std.quantile(0.001, dim=0).min().item(), 1.4)
@@ -116,8 +116,8 @@ def latent_map(
     (left, bottom), (right, top) = (centre - half).tolist(), (centre + half).tolist()
     square = Rectangle((left, bottom), 2 * half, 2 * half, fill=False, linewidth=1.5)
     whole.add_patch(square)
-    reach = torch.tensor([0.78, 0.92]) * half  # room for a picture at the right
-    inside = ((mean - centre).abs() < reach).all(dim=1).nonzero()[:, 0]
+    reach = torch.tensor([0.78, 0.9]) * half  # room for a picture at the right
+    inside = ((mean - centre).abs() + posteriors.std < reach).all(dim=1).nonzero()[:, 0]
     for rank, i in enumerate(inside[_spread_out(mean[inside], 32)].tolist()):
         picture = images[i] if rank < 14 else None
         _ellipse(window, mean[i], posteriors.std[i], colors[i], picture)
@@ -217,8 +217,9 @@ def std_ratios(
     by_dimension.errorbar(range(ratio.shape[1]), ratio.mean(dim=0), error, fmt="o", color=OTHER,
                           capsize=3)  # fmt: skip
     by_dimension.set(xlabel="dimension of z", ylabel="std of p(z|x) divided by σ(x)")
-    by_dimension.set_xticks(range(ratio.shape[1]))
+    by_dimension.set_xticks(range(ratio.shape[1]), [latent(j) for j in range(ratio.shape[1])])
     by_garment.plot(effective_samples, ratio.mean(dim=1), "o", color=ACCENT, alpha=0.7)
+    by_garment.set_ylim(bottom=min(0.98, by_garment.get_ylim()[0]))  # shared: 1 is not the edge
     by_garment.set(xscale="log", xlabel="effective samples (log scale)")
     ticks = [10, 30, 100, 300, 1000]
     by_garment.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
