@@ -100,7 +100,9 @@ def keep_failures(name: str, report: Path, source: str) -> None:
             nbformat.write(executed, kept)
             stored = nbformat.read(path, as_version=4)
             difference = "\n".join(
-                difflib.unified_diff(text_of(stored), text_of(executed), "stored", "now", n=1)
+                difflib.unified_diff(
+                    text_of(stored), text_of(executed), "stored", "now", n=1, lineterm=""
+                )
             )
             kept.with_suffix(".diff").write_text(difference)
             print(f"{path.name} as it ran now: {kept}\n{difference[:4000]}")

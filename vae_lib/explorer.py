@@ -257,9 +257,10 @@ class Explorer(widgets.VBox):
         self.neighbors = {
             rule: self._index.search(self._z, k=self._shown, rule=rule) for rule in COMPARED
         }
+        common = self._in_common
         for rule in COMPARED:
             indices = self.neighbors[rule].indices
-            marked = [garment in self._in_common for garment in indices.tolist()]
+            marked = [garment in common for garment in indices.tolist()]
             self.strips[rule].value = strip_png(self._images.train_images[indices], marked)
             cells = "".join(f"<div>{caption}</div>" for caption in self._captions(rule))
             self.captions[rule].value = f'<div style="{CAPTION_STYLE}">{cells}</div>'
@@ -333,6 +334,7 @@ class Explorer(widgets.VBox):
         bars.set(xlim=(-LIMIT, LIMIT), title="z, as the sliders stand")
         bars.set_xlabel("\n".join(self._messages()), loc="left", labelpad=6)
         draw_garment(picture, self.decoded, "decoded from z")
+        common = self._in_common
         for rule, row in zip(COMPARED, rows, strict=True):
             title = f"Nearest by {RULE_NAMES[rule]}"
             row.suptitle(title, x=0.01, ha="left", color=RULE_COLORS[rule])
@@ -341,7 +343,7 @@ class Explorer(widgets.VBox):
             for cell, garment, caption in zip(cells, indices, self._captions(rule), strict=True):
                 text = caption.replace("<br>", "\n").replace("<b>", "").replace("</b>", "")
                 draw_garment(cell, self._images.train_images[garment], html.unescape(text))
-                if garment in self._in_common:
+                if garment in common:
                     cell.axhline(27.4, color=MARK_COLOR, linewidth=5)
         return figure
 
