@@ -13,14 +13,18 @@ import shutil
 import subprocess
 import sys
 
+LAB = ["lab", "scale"]
+TEST = LAB + ["test"]
+ALL = TEST + ["app", "browser", "cluster"]  # for `test --all`
 COMMANDS = {
     # name: (what it does, the extras of pyproject.toml that it needs)
-    "lab": ("open the notebooks in JupyterLab", ["lab"]),
-    "test": ("run the tests and every notebook (--all: also the slow parts)", ["lab", "test"]),
-    "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", ["lab", "test"]),
-    "solutions": ("write the notebooks with their exercises solved", ["lab", "test"]),
+    "lab": ("open the notebooks in JupyterLab", LAB),
+    "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
+    "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
+    "solutions": ("write the notebooks with their exercises solved", TEST),
     "weights": ("retrain the pretrained weights", []),
-    "screenshot": ("photograph the explorer for the README", ["lab", "test", "browser"]),
+    "study": ("train over several seeds and objectives, for notebook 05", []),
+    "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -152,6 +156,8 @@ def main(arguments):
     try:
         require_python()
         needed, present = set(COMMANDS[command][1]), installed_extras()
+        if command == "test" and "--all" in arguments:
+            needed |= set(ALL)
         if present is None or not needed <= present:
             install(sorted(needed | (present or set())))
     except SetupError as error:

@@ -19,7 +19,7 @@ COURSE_PACKAGES = {"jupyterlab", "torch", "torchvision", "matplotlib", "ipywidge
 def requirements() -> dict[str, str]:
     """Return every package that pyproject.toml names, with its range."""
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    pattern = re.compile(r"([A-Za-z0-9_.-]+)(.*)")
+    pattern = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[a-z-]+\])?(.*)")
     return dict(pattern.match(line).groups() for each in lists for line in each)
 
 
@@ -56,7 +56,7 @@ def test_conda_takes_everything_from_the_project():
     python, pip, from_pip = environment["dependencies"]
     assert python.replace("python ", "") == PROJECT["requires-python"]
     assert pip == "pip"
-    assert from_pip == {"pip": ["--constraint constraints.txt", "--editable .[lab,test]"]}
+    assert from_pip == {"pip": ["--constraint constraints.txt", "--editable .[lab,scale,test]"]}
     assert {"lab", "test"} <= set(PROJECT["optional-dependencies"])
 
 
@@ -158,11 +158,14 @@ def test_it_installs_once_and_again_only_when_the_lists_change(course, tmp_path)
     assert course.main(["test"]) == 0  # needs more than lab did
     assert course.main(["lab"]) == 0  # and lab needs no less than it has
     assert installs(course) == 2
+    assert course.main(["test", "--all"]) == 0  # with the browser and the vector database
+    assert course.commands[-1][-1].endswith("[app,browser,cluster,lab,scale,test]")
+    assert installs(course) == 3
     with (tmp_path / "constraints.txt").open("a") as file:
         file.write("# changed\n")
     assert course.main(["lab"]) == 0
-    assert installs(course) == 3
-    assert course.commands[-1][-1].endswith("[lab]")
+    assert installs(course) == 4
+    assert course.commands[-1][-1].endswith("[lab,scale]")
 
 
 def test_an_interrupted_install_is_done_again(course, capsys, monkeypatch):
