@@ -1,94 +1,383 @@
-"""Estimates of the model's own posterior, against posteriors that are known exactly."""
+"""Each measure against a count by hand, brute force, or a ranking whose value is known."""
 
 import math
 
+import numpy as np
 import pytest
-import scipy.integrate
 import scipy.stats
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vae_lib import VAE, encode_dataset
-from vae_lib.evaluation import importance_moments
-from vae_lib.linear_gaussian import correlated_model
-from vae_lib.objective import log_prob_of_image
-
-X = torch.tensor([[0.9, -1.2, 0.4, 1.7, -0.3]])
-
-
-@pytest.mark.parametrize("widen", [1.0, 1.25, 2.0])
-def test_the_exact_posterior_of_a_linear_gaussian_model_is_recovered(generator, widen):
-    """Many estimates of the same posterior: their average is right within 4 standard errors."""
-    model, repeats = correlated_model(), 60
-    found = importance_moments(model, X.expand(repeats, 5), 4000, generator, widen)
-    exact = model.posterior(X)
-    deviations = exact.covariance_matrix[0].diagonal().sqrt()
-    for estimates, truth in [
-        (found.mean, exact.mean[0]),
-        (found.std, deviations),
-        (found.covariance[:, 0, 1], exact.covariance_matrix[0, 0, 1]),
-    ]:
-        errors = estimates.std(dim=0) / math.sqrt(repeats)
-        assert ((estimates.mean(dim=0) - truth).abs() < 4 * errors).all()
-        assert (errors < 0.005 * deviations.max()).all()  # and that says something
-    # the diagonal q cannot say that the dimensions go together, and is too narrow for it
-    assert (found.std.mean(dim=0) > 1.05 * model.encode(X).stddev).all()
-
-
-def test_every_sample_counts_where_q_is_the_posterior(generator):
-    model = correlated_model(correlation=0.0)  # then q is exact
-    found = importance_moments(model, X, 500, generator, widen=1.0)
-    assert found.effective_samples.tolist() == pytest.approx([500], rel=1e-4)
-
-
-def test_the_price_of_widening_is_the_known_one(generator):
-    """For p = q the effective share is (√(2c² − 1) / c²)^d: E[w]² / E[w²], worked by hand."""
-    model, widen = correlated_model(correlation=0.0), 1.5
-    found = importance_moments(model, X, 200_000, generator, widen)
-    expected = (math.sqrt(2 * widen**2 - 1) / widen**2) ** model.latent_dim
-    assert found.effective_samples.item() / 200_000 == pytest.approx(expected, rel=0.01)
-
-
-def test_a_posterior_that_is_not_gaussian_agrees_with_numerical_integration(generator):
-    torch.manual_seed(3)
-    vae = VAE(1)
-    with torch.no_grad():
-        vae.decoder[-1].weight *= 12  # a decoder that listens to z
-    x = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    z = torch.linspace(-8, 8, 4001)
-    with torch.no_grad():
-        log_prob = log_prob_of_image(vae.likelihood(z[:, None]), x.expand(4001, 1, 28, 28) / 255)
-    z, log_prob = z.double().numpy(), log_prob.double().numpy()
-    density = scipy.stats.norm.pdf(z) * torch.tensor(log_prob - log_prob.max()).exp().numpy()
-    density /= scipy.integrate.simpson(density, x=z)
-    mean = scipy.integrate.simpson(density * z, x=z)
-    std = math.sqrt(scipy.integrate.simpson(density * (z - mean) ** 2, x=z))
-    assert std < 0.9  # not just the prior
-    found = importance_moments(vae, x, 20_000, generator)
-    error = 4 * std / math.sqrt(found.effective_samples.item())
-    assert found.mean.item() == pytest.approx(mean, abs=error)
-    assert found.std.item() == pytest.approx(std, abs=error)
-
-
-def test_bytes_and_floats_alike_and_one_row_for_each_image():
-    torch.manual_seed(0)
-    vae, x = VAE(3), torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
-    found = importance_moments(vae, x, 100, torch.Generator().manual_seed(5))
-    again = importance_moments(vae, x.float() / 255, 100, torch.Generator().manual_seed(5))
-    assert found.mean.shape == found.std.shape == encode_dataset(vae, x).mean.shape
-    assert found.covariance.shape == (2, 3, 3)
-    assert found.effective_samples.shape == (2,)
-    assert ((found.effective_samples > 1) & (found.effective_samples <= 100)).all()
-    torch.testing.assert_close(found.covariance, again.covariance)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"samples": 1}, "samples: expected at least 2, got 1"),
-        ({"widen": 0.0}, "widen: expected a number above 0, got 0.0"),
-        ({"widen": math.nan}, "widen: expected a number above 0, got nan"),
-    ],
+from vae_lib import Images, PosteriorIndex, Posteriors, roundtrip
+from vae_lib.evaluation import (
+    MEASURES,
+    RULES,
+    Wardrobe,
+    all_sources,
+    average,
+    decoder_log_probs,
+    evaluate,
+    factor_distances,
+    hits,
+    hubs,
+    pixel_distances,
+    rate,
+    reciprocal_ranks,
+    reliability,
+    squared_pixel_distances,
 )
-def test_it_says_what_is_wrong(options, message):
-    with pytest.raises(ValueError, match=message):
-        importance_moments(correlated_model(), X, **options)
+from vae_lib.evaluation.rules import into_box, shorten, there_and_back
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def orders(count: int, garments: int, k: int, seed: int = 0) -> torch.Tensor:
+    """Return k garments for each query, in random order."""
+    random = np.random.default_rng(seed)
+    return torch.tensor(np.stack([random.permutation(garments)[:k] for _ in range(count)]))
+
+
+# --- means and intervals --------------------------------------------------------------------------
+
+
+def test_an_average_by_hand():
+    # 1, 2, 3, 6: mean 3, squared differences 4 + 1 + 0 + 9 = 14, std √(14/3), error √(14/12)
+    estimate = average(torch.tensor([1.0, 2.0, math.nan, 3.0, 6.0]))
+    assert estimate.value == 3
+    assert estimate.high - estimate.value == pytest.approx(1.959964 * math.sqrt(14 / 12))
+    assert estimate.value - estimate.low == pytest.approx(1.959964 * math.sqrt(14 / 12))
+
+
+@pytest.mark.parametrize(("found", "asked"), [(0, 10), (3, 10), (10, 10), (715, 1000)])
+def test_a_rate_has_the_interval_of_scipy(found, asked):
+    expected = scipy.stats.binomtest(found, asked).proportion_ci(0.95, method="wilson")
+    estimate = rate(torch.arange(asked) < found)
+    assert estimate.value == found / asked
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(generator):
+    draws = torch.rand(600, 80, generator=generator)
+    inside = 0
+    for row in draws:
+        means, shares = average(row), rate(row < 0.3)
+        inside += (means.low <= 0.5 <= means.high) + (shares.low <= 0.3 <= shares.high)
+    assert 0.92 < inside / 1200 < 0.975
+
+
+# --- self-retrieval -------------------------------------------------------------------------------
+
+
+def test_recall_and_reciprocal_rank_by_hand():
+    indices = torch.tensor([[7, 1, 2], [3, 7, 4], [5, 6, 7], [0, 1, 2]])
+    garment = torch.tensor([7, 7, 7, 7])
+    assert hits(indices, garment, 1).tolist() == [True, False, False, False]
+    assert hits(indices, garment, 2).tolist() == [True, True, False, False]
+    assert hits(indices, garment, 3).tolist() == [True, True, True, False]
+    assert reciprocal_ranks(indices, garment).tolist() == [1, 1 / 2, 1 / 3, 0]
+
+
+def test_a_perfect_ranking_is_always_right():
+    garment = torch.arange(50)
+    indices = torch.stack([(garment + j) % 50 for j in range(10)], dim=1)
+    assert rate(hits(indices, garment, 1)).value == 1
+    assert average(reciprocal_ranks(indices, garment)).value == 1
+    spread = hubs(indices, 50)
+    assert spread.distinct_winners == 50
+    assert spread.share_of_ten == pytest.approx(10 / 50)
+    assert spread.skewness == 0  # every garment is in ten answers
+
+
+def test_a_random_ranking_is_right_by_chance():
+    garments, k, count = 100, 10, 20_000
+    indices, garment = orders(count, garments, k), torch.arange(count) % garments
+    first, ten = rate(hits(indices, garment, 1)).value, rate(hits(indices, garment, k)).value
+    assert first == pytest.approx(1 / garments, abs=4 * math.sqrt(0.01 * 0.99 / count))
+    assert ten == pytest.approx(k / garments, abs=4 * math.sqrt(0.1 * 0.9 / count))
+    harmonic = sum(1 / place for place in range(1, k + 1)) / garments
+    found = average(reciprocal_ranks(indices, garment))
+    assert found.value == pytest.approx(harmonic, abs=2.1 * (found.high - found.low))
+    # N_k is then binomial, whose skewness is (1 − 2p) / √(n p (1 − p))
+    expected = (1 - 0.2) / math.sqrt(count * 0.1 * 0.9)
+    assert hubs(indices, garments).skewness == pytest.approx(expected, abs=4 * math.sqrt(6 / 100))
+
+
+@given(seeds)
+def test_hubs_against_scipy(seed):
+    indices = orders(40, 30, 5, seed)
+    wins = np.bincount(indices[:, 0].numpy(), minlength=30)
+    occurrences = np.bincount(indices.numpy().ravel(), minlength=30)
+    found = hubs(indices, 30)
+    assert found.distinct_winners == np.count_nonzero(wins)
+    assert found.share_of_ten == pytest.approx(np.sort(wins)[-10:].sum() / 40)
+    assert found.skewness == pytest.approx(scipy.stats.skew(occurrences))
+
+
+def test_one_garment_that_answers_everything_is_a_hub():
+    indices = orders(200, 1000, 10)
+    indices[:, 0] = 1000
+    found = hubs(indices, 1001)
+    assert found.distinct_winners == 1
+    assert found.share_of_ten == 1
+    assert found.skewness > 25  # one N_k is 200, the others about 2
+
+
+# --- likeness -------------------------------------------------------------------------------------
+
+
+def test_pixel_distances_by_hand():
+    black, white = torch.zeros(1, 1, 28, 28), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8)
+    grey = torch.full((1, 1, 28, 28), 0.5)
+    assert pixel_distances(black, white).tolist() == [784]
+    assert pixel_distances(grey, white).tolist() == [196]
+    assert pixel_distances(grey, grey).tolist() == [0]
+
+
+def test_all_pixel_distances_equal_those_one_by_one(generator):
+    pictures = torch.rand(5, 784, generator=generator)
+    garments = torch.rand(7, 784, generator=generator)
+    expected = ((pictures[:, None].double() - garments.double()) ** 2).sum(dim=2).float()
+    torch.testing.assert_close(squared_pixel_distances(pictures, garments), expected)
+
+
+def test_all_decoder_likelihoods_equal_those_of_torch(vae, drawn):
+    z = torch.randn(4, 10, generator=torch.Generator().manual_seed(0))
+    x = drawn.train_images[:6].float() / 255
+    with torch.no_grad():
+        p = vae.likelihood(z)
+        expected = torch.stack([p.log_prob(image).sum(dim=(1, 2, 3)) for image in x], dim=1)
+        found = decoder_log_probs(p.logits.flatten(1), x.flatten(1))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-2)
+
+
+def test_only_factors_that_both_have_are_compared():
+    nan = math.nan
+    first = torch.tensor([[0.0, 0.5, nan], [1.0, nan, nan]])
+    second = torch.tensor([[1.0, 0.25, 0.3], [nan, 0.2, nan]])
+    found = factor_distances(first, second)
+    assert found[0] == pytest.approx(0.625)
+    assert found[1].isnan()
+
+
+# --- calibration ----------------------------------------------------------------------------------
+
+
+def test_reliability_by_hand():
+    probability = torch.tensor([0.1, 0.2, 0.6, 1.0])
+    hit = torch.tensor([False, True, True, True])
+    low, high = reliability(probability, hit, [0.0, 0.5, 0.9, 1.0])[0::2]
+    assert (low.queries, high.queries) == (2, 1)
+    assert low.probability == pytest.approx(0.15)
+    assert low.hits == rate(torch.tensor([False, True]))
+    assert high.probability == high.hits.value == 1  # the last edge belongs to the last bin
+    assert len(reliability(probability, hit, [0.3, 0.5])) == 0
+
+
+def own(images: Images, posteriors: Posteriors, count: int, seed: int):
+    source = all_sources(None, posteriors, images)["posterior"]
+    return source(count, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_summed_probabilities_are_recall(k, drawn, index):
+    """The identity of notebook 05, E[Σ P(n|z)] = recall@k, within 4 standard errors."""
+    small = PosteriorIndex(index.posteriors[:300])
+    asked = own(drawn, small.posteriors, 4000, seed=1)
+    found = small.search(asked.z, k=k)
+    difference = found.probabilities.sum(dim=1) - hits(found.indices, asked.garment, k).double()
+    estimate = average(difference)
+    assert abs(estimate.value) < 2.05 * (estimate.high - estimate.low) / 2
+    # and that says something: Euclidean answers are not as good as those probabilities
+    other = small.search(asked.z, k=k, rule="euclidean").indices
+    assert average(found.probabilities.sum(dim=1) - hits(other, asked.garment, k).double()).low > 0
+
+
+def test_no_rule_beats_the_likelihood_at_self_retrieval(drawn, index):
+    small = PosteriorIndex(index.posteriors[:300])
+    asked = own(drawn, small.posteriors, 4000, seed=2)
+    best = hits(small.search(asked.z, k=1).indices, asked.garment, 1).double()
+    for rule in ("euclidean", "scaled-euclidean", "mahalanobis"):
+        other = hits(small.search(asked.z, 1, rule).indices, asked.garment, 1).double()
+        assert average(best - other).high > 0
+
+
+# --- where z comes from ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sources(vae, index, drawn):
+    return all_sources(vae, index.posteriors, drawn)
+
+
+def asked(sources, name, count=20_000):
+    return sources[name](count, torch.Generator().manual_seed(7))
+
+
+def test_percentile_sliders_draw_from_the_prior(sources):
+    for name in ("prior", "percentiles"):
+        z = asked(sources, name).z
+        assert z.shape == (20_000, 10)
+        for column in z[:, :3].T:
+            assert scipy.stats.kstest(column.numpy(), "norm").pvalue > 1e-4
+    assert asked(sources, "percentiles").z.abs().max() == pytest.approx(3.0902, abs=1e-3)
+
+
+@pytest.mark.parametrize("limit", [3, 5])
+def test_plain_sliders_are_uniform(sources, limit):
+    z = asked(sources, f"uniform {limit}").z
+    column = (z[:, 4].numpy() + limit) / (2 * limit)
+    assert scipy.stats.kstest(column, "uniform").pvalue > 1e-4
+
+
+def test_posterior_z_come_from_their_garment(sources, index, drawn):
+    found = asked(sources, "posterior")
+    chosen = index.posteriors[found.garment]
+    eps = (found.z - chosen.mean) / chosen.std
+    assert scipy.stats.kstest(eps.flatten().numpy(), "norm").pvalue > 1e-4
+    assert found.label.equal(drawn.train_labels[found.garment])
+    assert torch.equal(
+        found.factors.nan_to_num(-1), drawn.train_factors[found.garment].nan_to_num(-1)
+    )
+
+
+def test_held_out_z_have_a_class_and_no_garment_in_the_wardrobe(sources, drawn):
+    found = asked(sources, "held-out", 500)
+    assert found.garment is None
+    assert set(found.label.tolist()) <= set(drawn.test_labels.tolist())
+    assert found.factors.shape == (500, len(drawn.factor_names))
+    for name in ("prior", "percentiles", "uniform 3", "uniform 5"):
+        free = asked(sources, name, 5)
+        assert free.garment is free.label is free.factors is None
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wardrobe(vae, index, drawn):
+    return Wardrobe(vae, index, drawn)
+
+
+def test_moves_of_z(wardrobe):
+    z = torch.tensor([[0.1] * 10, [5.0] * 10])
+    short = shorten(wardrobe, z)
+    assert short[0].equal(z[0])  # shorter than √10 already
+    assert short[1].norm().item() == pytest.approx(math.sqrt(10))
+    boxed = into_box(wardrobe, z)
+    inside = (wardrobe.index.posteriors.mean <= boxed[1]).double().mean(dim=0)
+    assert inside.tolist() == pytest.approx([0.995] * 10, abs=1e-3)
+    once = roundtrip(wardrobe.vae, z)
+    assert there_and_back(wardrobe, z).equal(once)
+    assert there_and_back(wardrobe, z, times=2).equal(roundtrip(wardrobe.vae, once))
+
+
+def test_the_references_are_the_best_of_all_garments(wardrobe):
+    z = torch.randn(3, 10, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        pictures, p = wardrobe.vae.decode(z), wardrobe.vae.likelihood(z)
+    everyone = wardrobe.images.train_images.float() / 255
+    for row in range(3):
+        pixels = (everyone - pictures[row]).square().sum(dim=(1, 2, 3))
+        nearest = RULES["pixel-nearest"](wardrobe, z, 5)
+        assert nearest.indices[row].tolist() == pixels.argsort()[:5].tolist()
+        one = torch.distributions.Bernoulli(logits=p.logits[row], validate_args=False)
+        likely = one.log_prob(everyone).sum(dim=(1, 2, 3))
+        best = RULES["decoder"](wardrobe, z, 5)
+        torch.testing.assert_close(
+            likely[best.indices[row]].double(), likely.topk(5).values.double(), rtol=0, atol=0.01
+        )
+
+
+def test_every_rule_is_the_search_that_its_name_says(wardrobe):
+    z = 3 * torch.randn(4, 10, generator=torch.Generator().manual_seed(3))
+    search, moved = wardrobe.index.search, roundtrip(wardrobe.vae, z)
+    for ranking in ("likelihood", "euclidean", "mahalanobis", "scaled-euclidean"):
+        assert RULES[ranking](wardrobe, z, 5).indices.equal(search(z, 5, ranking).indices)
+        found = RULES[f"{ranking}, round trip"](wardrobe, z, 5)
+        assert found.indices.equal(search(moved, 5, ranking).indices)
+    for name, move in {"shortened": shorten, "boxed": into_box}.items():
+        assert RULES[name](wardrobe, z, 5).indices.equal(search(move(wardrobe, z), 5).indices)
+    five = there_and_back(wardrobe, z, times=5)
+    assert RULES["five round trips"](wardrobe, z, 5).indices.equal(search(five, 5).indices)
+
+
+def test_a_wardrobe_of_another_size_is_refused(vae, index, drawn):
+    with pytest.raises(ValueError, match="index: expected one garment for each of the 10000"):
+        Wardrobe(vae, PosteriorIndex(index.posteriors[:5]), drawn)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluation(wardrobe):
+    return evaluate(wardrobe, queries=150, seed=3, progress=False)
+
+
+def test_the_table_holds_every_rule_source_and_measure(evaluation):
+    assert evaluation.names(0) == [
+        *("posterior", "held-out", "prior", "percentiles", "uniform 3", "uniform 5")
+    ]
+    assert evaluation.names(1) == list(RULES)
+    assert evaluation.names(2) == list(MEASURES)
+
+
+def test_what_has_no_meaning_is_left_out(evaluation):
+    for rule in RULES:
+        for source in evaluation.names(0):
+            own = source == "posterior"
+            assert (evaluation[source, rule, "recall@1"] is not None) == own
+            assert (evaluation[source, rule, "mrr@10"] is not None) == own
+            labelled = own or source == "held-out"
+            assert (evaluation[source, rule, "same class"] is not None) == labelled
+            assert (evaluation[source, rule, "factor distance"] is not None) == labelled
+            assert (evaluation[source, rule, "familiar"] is not None) == (rule == "gate")
+    lines = evaluation.table("same class", rules=["likelihood"]).splitlines()
+    assert lines[1].split()[-4:] == ["–"] * 4  # free z
+
+
+def test_the_table_agrees_with_its_pieces(evaluation, wardrobe, sources):
+    asked = sources["posterior"](150, torch.Generator().manual_seed(3000))
+    found = wardrobe.index.search(asked.z, 10)
+    assert evaluation["posterior", "likelihood", "recall@1"] == rate(
+        found.indices[:, 0] == asked.garment
+    )
+    with torch.no_grad():
+        picture = wardrobe.vae.decode(asked.z)
+    winners = wardrobe.images.train_images[found.indices[:, 0]] / 255
+    distance = (picture - winners).square().sum(dim=(1, 2, 3)).mean().item()
+    assert evaluation["posterior", "likelihood", "pixel distance"].value == pytest.approx(distance)
+
+
+def test_no_garment_is_nearer_in_pixels_than_the_pixel_nearest(evaluation):
+    for source in evaluation.names(0):
+        floor = evaluation[source, "pixel-nearest", "pixel distance"].value
+        assert all(evaluation[source, r, "pixel distance"].value >= floor - 1e-4 for r in RULES)
+
+
+def test_the_same_seed_gives_the_same_table(evaluation, wardrobe):
+    again = evaluate(wardrobe, 150, seed=3, rules=["gate"], progress=False)
+    assert again.names(1) == ["gate"]
+    for key, estimate in again.estimates.items():
+        assert evaluation[key] == estimate
+    other = evaluate(wardrobe, 150, seed=4, rules=["gate"], progress=False)
+    key = ("prior", "gate", "pixel distance")
+    assert other[key] != evaluation[key]
+
+
+def test_what_is_unknown_is_named(evaluation, wardrobe):
+    with pytest.raises(ValueError, match=r"expected one of 'recall@1', .* got 'recall@2'"):
+        evaluation.table("recall@2")
+    with pytest.raises(ValueError, match=r"expected one of 'posterior', .* got 'moon'"):
+        evaluation.table("recall@1", sources=["moon"])
+    with pytest.raises(ValueError, match=r"rules: expected some of .* got \{'cosine'\}"):
+        evaluate(wardrobe, rules=["cosine"])
+    with pytest.raises(ValueError, match="queries: expected at least 2, got 1"):
+        evaluate(wardrobe, queries=1)
+    with pytest.raises(ValueError, match="values: expected at least 2 numbers, got 1"):
+        average(torch.tensor([1.0, math.nan]))
+    with pytest.raises(ValueError, match="hits: expected at least one query"):
+        rate(torch.zeros(0, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"k: expected 1 to 3 .* got 4"):
+        hits(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64), 4)

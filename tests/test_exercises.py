@@ -196,6 +196,32 @@ def top_by_topk(z, mean, std, k):
     return in_float32(z, mean, std).topk(k).indices
 
 
+def recall_by_loop(indices, garment, k):
+    found = 0
+    for row, own in zip(indices.tolist(), garment.tolist(), strict=True):
+        found += own in row[:k]
+    return found / len(indices)
+
+
+def recall_by_numpy(indices, garment, k):
+    return np.mean(np.any(np.asarray(indices)[:, :k] == np.asarray(garment)[:, None], axis=1))
+
+
+def far_winner_by_going_there(mean, std, u):
+    return int(np.argmax(by_numpy(1e6 * u, mean, std)))
+
+
+def familiar_by_numpy(z, mean, std, threshold):
+    z, mean, std = (np.asarray(value) for value in (z, mean, std))
+    return (((z[:, None] - mean) / std) ** 2).sum(2).min(1) < threshold
+
+
+def familiar_as_numbers(z, mean, std, threshold):
+    pairs = list(zip(mean, std, strict=True))
+    squared = [min(float((((a - m) / s) ** 2).sum()) for m, s in pairs) for a in z]
+    return [int(smallest < threshold) for smallest in squared]
+
+
 def probabilities_by_numpy(log_likelihood, best):
     log_likelihood -= log_likelihood.max()
     likelihood = np.exp(log_likelihood.numpy())
@@ -225,6 +251,11 @@ DIFFERENT = [
     ("4.2", [[2, 3], (1, 6), torch.tensor([1.5, 4.0])]),
     ("4.3", probabilities_by_numpy),
     ("4.3", probabilities_in_float32),
+    ("5.1", recall_by_loop),
+    ("5.1", recall_by_numpy),
+    ("5.2", far_winner_by_going_there),
+    ("5.3", familiar_by_numpy),
+    ("5.3", familiar_as_numbers),
 ]
 
 

@@ -50,16 +50,21 @@ def train(images: Images, latent_dim: int) -> None:
     print(f"  -ELBO {facts['negative_elbo']}, {facts['active_dimensions']} dimensions active")
 
 
+def data_sha256(images: Images) -> str:
+    """Return the SHA-256 of all pixels of a data set, train then test."""
+    digest = hashlib.sha256(images.train_images.numpy().tobytes())
+    digest.update(images.test_images.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def describe(vae: VAE, images: Images) -> dict:
     """Return what a reader needs to reproduce the weights, and what they reach."""
     _, validation = split_validation(images.train_images)
     losses = permutation_loss(vae, images.test_images)
-    data = hashlib.sha256(images.train_images.numpy().tobytes())
-    data.update(images.test_images.numpy().tobytes())
     return {
         "command": "python3 course.py weights",
         "data_set": images.name,
-        "data_sha256": data.hexdigest(),
+        "data_sha256": data_sha256(images),
         "latent_dim": vae.latent_dim,
         "epochs": EPOCHS[images.name],
         "seed": SEED,

@@ -12,7 +12,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.model import VAE
 from vae_lib.objective import elbo
-from vae_lib.retrieval import PosteriorIndex
+from vae_lib.retrieval import RULES, PosteriorIndex
 
 RIGHT, WRONG = "#009E73", "#D55E00"
 
@@ -375,4 +375,80 @@ CHAPTER_04 = (
     ),
 )
 
-QUIZZES = {1: CHAPTER_01, 2: CHAPTER_02, 3: CHAPTER_03, 4: CHAPTER_04}
+# --- 05 -------------------------------------------------------------------------------------------
+
+
+def _noise_encoder() -> tuple[PosteriorIndex, torch.Tensor, torch.Tensor]:
+    """Return an index of posteriors that are pure noise, 4,000 garments drawn, and z from each."""
+    generator = _generator()
+    mean = torch.randn(200, 4, generator=generator)
+    std = 0.1 + torch.rand(200, 4, generator=generator)
+    index = PosteriorIndex(mean=mean, std=std)
+    garment = torch.randint(200, (4000,), generator=generator)
+    return index, garment, index.posteriors[garment].sample(generator)
+
+
+def _what_a_win_says() -> int:
+    index, garment, z = _noise_encoder()
+    found = {rule: index.search(z, k=1, rule=rule).indices[:, 0] for rule in RULES}
+    recall = {rule: (found[rule] == garment).double().mean() for rule in RULES}
+    return 1 if max(recall, key=lambda rule: recall[rule]) == "likelihood" else 0
+
+
+def _recall_from_probabilities() -> int:
+    index, garment, z = _noise_encoder()
+    found = index.search(z, k=10)
+    assert found.probabilities is not None
+    said = found.probabilities.sum(dim=1).mean()
+    recall = (found.indices == garment[:, None]).any(dim=1).double().mean()
+    return 2 if abs(said - recall) < 0.02 else int(recall < said)
+
+
+def _far_winner() -> int:
+    """Three garments: sharp along u, wide along u, and sharp with its mean far out on the ray."""
+    mean = torch.tensor([[0.0, 0.0], [0.0, 0.0], [8.0, 0.0]])
+    std = torch.tensor([[0.1, 1.0], [1.0, 0.1], [0.3, 1.0]])
+    index = PosteriorIndex(mean=mean, std=std)
+    return int(index.search([1000.0, 0.0], k=1).indices[0])
+
+
+CHAPTER_05 = (
+    Question(
+        "At self-retrieval the likelihood beats every other rule. What does that say of the "
+        "encoder?",
+        (
+            ("that its μ and σ are good", "It wins just so with μ and σ that are pure noise."),
+            (
+                "nothing: it would win for any μ and σ",
+                "z is drawn from the very Gaussians that it evaluates: optimal by construction.",
+            ),
+            ("that its σ is too small", "It wins whatever σ is, if z is drawn with that σ."),
+        ),
+        _what_a_win_says,
+    ),
+    Question(
+        "For z drawn from the garments' posteriors, the summed probabilities of the ten best are "
+        "0.9 on average. What is recall@10?",
+        (
+            ("above 0.9", "Then the probabilities would be too low, and they are exact here."),
+            ("below 0.9", "Then the probabilities would be too high, and they are exact here."),
+            (
+                "about 0.9",
+                "Its mean is exactly that of the sums: they are posterior probabilities.",
+            ),
+        ),
+        _recall_from_probabilities,
+    ),
+    Question(
+        "z moves away along the first axis, farther and farther. Which garment wins by likelihood "
+        "in the end?",
+        (
+            ("one that is sharp along that axis", "Its log q falls fastest: r²/σ² is largest."),
+            ("the one that is widest along that axis", "Its log q falls slowest, wherever μ is."),
+            ("one whose μ lies out there", "μ counts with r, and σ with r². In the end σ decides."),
+        ),
+        _far_winner,
+    ),
+)
+
+QUIZZES = {1: CHAPTER_01, 2: CHAPTER_02, 3: CHAPTER_03, 4: CHAPTER_04, 5: CHAPTER_05}

@@ -1,4 +1,4 @@
-"""Measures of how far what a model says can be relied on."""
+"""Importance sampling of the true posterior p(z|x): can σ be trusted?"""
 
 from typing import NamedTuple
 

@@ -1,0 +1,51 @@
+"""Which rule is right? Measures of an answer, sources of z, and the table of all rules."""
+
+from vae_lib.evaluation.importance import ImportanceMoments, importance_moments
+from vae_lib.evaluation.measures import (
+    Estimate,
+    Hubs,
+    ReliabilityBin,
+    average,
+    decoder_log_probs,
+    factor_distances,
+    hits,
+    hubs,
+    pixel_distances,
+    rate,
+    reciprocal_ranks,
+    reliability,
+    squared_pixel_distances,
+)
+from vae_lib.evaluation.queries import Queries, all_sources
+from vae_lib.evaluation.rules import RULES, Wardrobe, there_and_back
+from vae_lib.evaluation.study import Spread, Study, load_study
+from vae_lib.evaluation.table import MEASURES, Evaluation, evaluate
+
+__all__ = [
+    "MEASURES",
+    "RULES",
+    "Estimate",
+    "Evaluation",
+    "Hubs",
+    "ImportanceMoments",
+    "Queries",
+    "ReliabilityBin",
+    "Spread",
+    "Study",
+    "Wardrobe",
+    "all_sources",
+    "average",
+    "decoder_log_probs",
+    "evaluate",
+    "factor_distances",
+    "hits",
+    "hubs",
+    "importance_moments",
+    "load_study",
+    "pixel_distances",
+    "rate",
+    "reciprocal_ranks",
+    "reliability",
+    "squared_pixel_distances",
+    "there_and_back",
+]

@@ -1,0 +1,115 @@
+"""Every rule that notebook 05 compares: a move of z, then a ranking; the gate; two references."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lib.data import Images, as_unit_interval
+from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
+from vae_lib.model import VAE
+from vae_lib.retrieval import RULES as RANKINGS
+from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
+
+AT_ONCE = 250  # pictures compared with all garments at a time: 60 MB for 60,000 of them
+
+
+@dataclass(frozen=True)
+class Wardrobe:
+    """A model, the index of `images.train_images`, and the images."""
+
+    vae: VAE
+    index: PosteriorIndex
+    images: Images
+
+    def __post_init__(self) -> None:
+        if len(self.index) != len(self.images.train_images):
+            raise ValueError(
+                f"index: expected one garment for each of the {len(self.images.train_images)} "
+                f"training images, got {len(self.index)}"
+            )
+
+    @cached_property
+    def pixels(self) -> Float[Tensor, "garment 784"]:
+        """Every garment's pixels in [0, 1]."""
+        return as_unit_interval(self.images.train_images).flatten(start_dim=1)
+
+
+Move = Callable[[Wardrobe, Tensor], Tensor]  # z [Q, d] -> z [Q, d]
+Rule = Callable[[Wardrobe, Tensor, int], Neighbors]  # z [Q, d], k -> the k best garments
+
+
+def stay(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
+    """Leave z where it is."""
+    return z
+
+
+def shorten(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
+    """Shorten z to √d, about the length of a draw from the prior, where it is longer."""
+    length = z.norm(dim=1, keepdim=True)
+    return z * (math.sqrt(z.shape[1]) / length).clamp(max=1)
+
+
+def into_box(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
+    """Push each zⱼ between the 0.5 % and the 99.5 % quantile of the garments' μⱼ."""
+    ends = torch.tensor([0.005, 0.995], dtype=torch.float32)
+    low, high = wardrobe.index.posteriors.mean.quantile(ends, dim=0)
+    return z.clamp(low, high)
+
+
+def there_and_back(
+    wardrobe: Wardrobe, z: Float[Tensor, "query latent"], times: int = 1
+) -> Float[Tensor, "query latent"]:
+    """Decode z and encode the picture: `roundtrip`, once or several times."""
+    for _ in range(times):
+        z = roundtrip(wardrobe.vae, z)
+    return z
+
+
+def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move, ranking: str) -> Neighbors:
+    return wardrobe.index.search(move(wardrobe, z), k, ranking)
+
+
+def _gate(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
+    return gated_search(wardrobe.vae, wardrobe.index, z, k)
+
+
+@torch.no_grad()
+def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
+    logits = wardrobe.vae.likelihood(z).logits.flatten(start_dim=1)
+    everyone = wardrobe.pixels
+    parts = [decoder_log_probs(b, everyone).topk(k, dim=1) for b in logits.split(AT_ONCE)]
+    scores, indices = map(torch.cat, zip(*parts, strict=True))
+    return Neighbors(indices, scores.double(), "decoder")
+
+
+@torch.no_grad()
+def _pixels(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
+    pictures = wardrobe.vae.decode(z).flatten(start_dim=1)
+    parts = [
+        squared_pixel_distances(block, wardrobe.pixels).topk(k, dim=1, largest=False)
+        for block in pictures.split(AT_ONCE)
+    ]
+    scores, indices = map(torch.cat, zip(*parts, strict=True))
+    return Neighbors(indices, scores.double(), "pixel-nearest")
+
+
+RULES: dict[str, Rule] = {
+    **{ranking: partial(_moved, move=stay, ranking=ranking) for ranking in RANKINGS},
+    **{
+        f"{ranking}, round trip": partial(_moved, move=there_and_back, ranking=ranking)
+        for ranking in RANKINGS
+    },
+    "gate": _gate,
+    "shortened": partial(_moved, move=shorten, ranking="likelihood"),
+    "boxed": partial(_moved, move=into_box, ranking="likelihood"),
+    "five round trips": partial(
+        _moved, move=partial(there_and_back, times=5), ranking="likelihood"
+    ),
+    "decoder": _decoder,
+    "pixel-nearest": _pixels,
+}

@@ -1,0 +1,149 @@
+"""The table of notebook 05: every rule, on z from every source, by every measure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vae_lib.evaluation.measures import (
+    Estimate,
+    average,
+    factor_distances,
+    hits,
+    hubs,
+    pixel_distances,
+    rate,
+    reciprocal_ranks,
+)
+from vae_lib.evaluation.queries import Queries, all_sources
+from vae_lib.evaluation.rules import RULES, Wardrobe
+from vae_lib.progress import progress_bar
+from vae_lib.retrieval import Neighbors
+from vae_lib.threads import one_thread
+
+K = 10
+# each measure, and what its number counts; None is written "–": for a free z there is no true
+# garment and no true class, and only drawn garments have factors
+MEASURES = {
+    "recall@1": "share of z whose own garment comes first",
+    "recall@10": "share of z whose own garment is among the first ten",
+    "mrr@10": "mean of 1 / place of z's own garment, 0 beyond the tenth",
+    "pixel distance": "squared distance between decode(z) and the first garment",
+    "same class": "share of z whose first garment has the class that z came from",
+    "factor distance": "mean difference in factors between z's own garment and the first",
+    "distinct winners": "garments that come first for some z",
+    "share of ten": "share of z that the ten most frequent winners answer",
+    "skewness": "skewness of N_10, how often each garment is among the first ten",
+    "probability@1": "mean probability of the first garment",
+    "probability@10": "mean of the first ten garments' summed probability",
+    "familiar": "share of z inside some garment's 99.9 % ellipsoid",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found: for each (source, rule, measure) an `Estimate`, or None."""
+
+    queries: int
+    estimates: dict[tuple[str, str, str], Estimate | None]
+
+    def __getitem__(self, key: tuple[str, str, str]) -> Estimate | None:
+        """Return the estimate for (source, rule, measure)."""
+        return self.estimates[key]
+
+    def names(self, place: int) -> list[str]:
+        """Return the sources (place 0), rules (1) or measures (2), in the order of the table."""
+        return list(dict.fromkeys(key[place] for key in self.estimates))
+
+    def table(
+        self, measure: str, digits: int = 2, rules: Iterable[str] = (), sources: Iterable[str] = ()
+    ) -> str:
+        """Return one measure as text, a line for each rule and a column for each source of z.
+
+        Where an estimate has an interval, half its width follows after ±. Raises a ValueError for
+        an unknown measure, rule or source.
+        """
+        chosen_rules, chosen_sources = list(rules) or self.names(1), list(sources) or self.names(0)
+        wanted = [(chosen_sources, 0), (chosen_rules, 1), ([measure], 2)]
+        for name, place in ((name, place) for names, place in wanted for name in names):
+            if name not in self.names(place):
+                known = ", ".join(map(repr, self.names(place)))
+                raise ValueError(f"expected one of {known}, got {name!r}")
+        first = max(map(len, chosen_rules))
+        lines = [" " * first + "".join(f"{source:>15}" for source in chosen_sources)]
+        for rule in chosen_rules:
+            cells = [self[source, rule, measure] for source in chosen_sources]
+            lines.append(f"{rule:<{first}}" + "".join(f"{_text(c, digits):>15}" for c in cells))
+        return "\n".join(lines)
+
+
+def _text(estimate: Estimate | None, digits: int) -> str:
+    if estimate is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.{digits}f}"
+    return f"{estimate.value:.{digits}f} ± {(estimate.high - estimate.low) / 2:.{digits}f}"
+
+
+def evaluate(
+    wardrobe: Wardrobe,
+    queries: int = 2000,
+    seed: int = 0,
+    rules: Iterable[str] = tuple(RULES),
+    progress: bool = True,
+) -> Evaluation:
+    """Try every rule on `queries` codes from every source of z, and measure the answers.
+
+    All rules get the same z. Raises a ValueError for an unknown rule or fewer than two queries.
+    """
+    rules = list(rules)
+    if unknown := set(rules) - set(RULES):
+        raise ValueError(f"rules: expected some of {', '.join(map(repr, RULES))}, got {unknown}")
+    if queries < 2:
+        raise ValueError(f"queries: expected at least 2, got {queries}")
+    sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
+    estimates: dict[tuple[str, str, str], Estimate | None] = {}
+    steps = len(sources) * len(rules)
+    with progress_bar(description="evaluating", total=steps, unit="rule", shown=progress) as bar:
+        for number, (source, draw) in enumerate(sources.items()):
+            asked = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
+            with torch.no_grad(), one_thread():
+                pictures = wardrobe.vae.decode(asked.z)
+                for rule in rules:
+                    found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
+                    measured = measure(wardrobe, asked, pictures, found)
+                    for name in MEASURES:
+                        estimates[source, rule, name] = measured.get(name)
+                    bar.update()
+    return Evaluation(queries, estimates)
+
+
+def measure(
+    wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
+) -> dict[str, Estimate]:
+    """Return every measure that makes sense of one rule's answers to one source's z.
+
+    pictures: decode(z), [Q, 1, 28, 28].
+    """
+    images, winners = wardrobe.images, found.indices[:, 0]
+    k = found.indices.shape[1]
+    results = {"pixel distance": average(pixel_distances(pictures, images.train_images[winners]))}
+    if asked.garment is not None:
+        results["recall@1"] = rate(hits(found.indices, asked.garment, 1))
+        results["recall@10"] = rate(hits(found.indices, asked.garment, k))
+        results["mrr@10"] = average(reciprocal_ranks(found.indices, asked.garment))
+    if asked.label is not None:
+        results["same class"] = rate(images.train_labels[winners] == asked.label)
+    if asked.factors is not None and images.train_factors is not None:
+        distances = factor_distances(asked.factors, images.train_factors[winners])
+        results["factor distance"] = average(distances)
+    names = ("distinct winners", "share of ten", "skewness")
+    spread = hubs(found.indices, len(wardrobe.index))
+    results |= {name: Estimate(value) for name, value in zip(names, spread, strict=True)}
+    if found.probabilities is not None:
+        results["probability@1"] = average(found.probabilities[:, 0])
+        results["probability@10"] = average(found.probabilities.sum(dim=1))
+    if found.familiar is not None:
+        results["familiar"] = rate(found.familiar)
+    return results
