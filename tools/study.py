@@ -86,7 +86,7 @@ def run(images: Images, objective: str, seed: int) -> dict:
         "figures": {
             "negative ELBO": -float(mean_terms(vae, images.test_images).elbo),
             "active dimensions": sum(loss >= 1 for loss in losses),
-            **{"/".join(key): e.value for key, e in evaluation.estimates.items() if e is not None},
+            **{"/".join(key): estimate.value for key, estimate in evaluation.estimates.items()},
         },
     }
     write_text_atomically(kept, json.dumps(found))

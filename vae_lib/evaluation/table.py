@@ -23,8 +23,8 @@ from vae_lib.retrieval import Neighbors
 from vae_lib.threads import one_thread
 
 K = 10
-# each measure, and what its number counts; None is written "–": for a free z there is no true
-# garment and no true class, and only drawn garments have factors
+# Each measure, and what its number says. Where it has no meaning a table shows "–": a free z has no
+# garment and no class of its own, and only drawn garments have factors.
 MEASURES = {
     "recall@1": "share of z whose own garment comes first",
     "recall@10": "share of z whose own garment is among the first ten",
@@ -43,18 +43,16 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found: for each (source, rule, measure) an `Estimate`, or None."""
+    """What `evaluate` found: an `Estimate` for each (source, rule, measure) that has a meaning."""
 
     queries: int
-    estimates: dict[tuple[str, str, str], Estimate | None]
+    sources: list[str]
+    rules: list[str]
+    estimates: dict[tuple[str, str, str], Estimate]
 
-    def __getitem__(self, key: tuple[str, str, str]) -> Estimate | None:
-        """Return the estimate for (source, rule, measure)."""
+    def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
+        """Return the estimate for (source, rule, measure); a KeyError where it has no meaning."""
         return self.estimates[key]
-
-    def names(self, place: int) -> list[str]:
-        """Return the sources (place 0), rules (1) or measures (2), in the order of the table."""
-        return list(dict.fromkeys(key[place] for key in self.estimates))
 
     def table(
         self, measure: str, digits: int = 2, rules: Iterable[str] = (), sources: Iterable[str] = ()
@@ -64,16 +62,15 @@ class Evaluation:
         Where an estimate has an interval, half its width follows after ±. Raises a ValueError for
         an unknown measure, rule or source.
         """
-        chosen_rules, chosen_sources = list(rules) or self.names(1), list(sources) or self.names(0)
-        wanted = [(chosen_sources, 0), (chosen_rules, 1), ([measure], 2)]
-        for name, place in ((name, place) for names, place in wanted for name in names):
-            if name not in self.names(place):
-                known = ", ".join(map(repr, self.names(place)))
-                raise ValueError(f"expected one of {known}, got {name!r}")
-        first = max(map(len, chosen_rules))
-        lines = [" " * first + "".join(f"{source:>15}" for source in chosen_sources)]
-        for rule in chosen_rules:
-            cells = [self[source, rule, measure] for source in chosen_sources]
+        rules, sources = list(rules) or self.rules, list(sources) or self.sources
+        for chosen, known in (([measure], MEASURES), (rules, self.rules), (sources, self.sources)):
+            for name in set(chosen) - set(known):
+                names = ", ".join(map(repr, known))
+                raise ValueError(f"expected one of {names}, got {name!r}")
+        first = max(map(len, rules))
+        lines = [" " * first + "".join(f"{source:>15}" for source in sources)]
+        for rule in rules:
+            cells = [self.estimates.get((source, rule, measure)) for source in sources]
             lines.append(f"{rule:<{first}}" + "".join(f"{_text(c, digits):>15}" for c in cells))
         return "\n".join(lines)
 
@@ -103,7 +100,7 @@ def evaluate(
     if queries < 2:
         raise ValueError(f"queries: expected at least 2, got {queries}")
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
-    estimates: dict[tuple[str, str, str], Estimate | None] = {}
+    estimates: dict[tuple[str, str, str], Estimate] = {}
     steps = len(sources) * len(rules)
     with progress_bar(description="evaluating", total=steps, unit="rule", shown=progress) as bar:
         for number, (source, draw) in enumerate(sources.items()):
@@ -112,11 +109,10 @@ def evaluate(
                 pictures = wardrobe.vae.decode(asked.z)
                 for rule in rules:
                     found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
-                    measured = measure(wardrobe, asked, pictures, found)
-                    for name in MEASURES:
-                        estimates[source, rule, name] = measured.get(name)
+                    for name, estimate in measure(wardrobe, asked, pictures, found).items():
+                        estimates[source, rule, name] = estimate
                     bar.update()
-    return Evaluation(queries, estimates)
+    return Evaluation(queries, list(sources), rules, estimates)
 
 
 def measure(

@@ -28,6 +28,8 @@ RULE_NAMES = {
     "euclidean": "Euclidean distance",
     "scaled-euclidean": "scaled Euclidean distance",
     "mahalanobis": "Mahalanobis distance",
+    "round trip": "round trip",
+    "gate": "the gate",
 }
 
 

@@ -1,0 +1,161 @@
+"""The pictures of notebook 05: how often a rule is right, how far its answers are, and where."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vae_lib.evaluation import Estimate, Evaluation, ReliabilityBin
+from vae_lib.figures import RULE_COLORS, RULE_NAMES
+
+INK, GREY = "black", "#777777"
+
+
+def color_of(rule: str) -> str:
+    """Return the colour of a rule of the table; grey for those that the course does not keep."""
+    return RULE_COLORS.get("round trip" if rule.endswith("round trip") else rule, GREY)
+
+
+def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style) -> None:
+    """Draw an estimate as a dot with its 95 % interval."""
+    low, high = estimate.low or estimate.value, estimate.high or estimate.value
+    reach = [[estimate.value - low], [high - estimate.value]]
+    axes.errorbar([x], [estimate.value], reach, fmt="o", color=color, capsize=4, **style)
+
+
+def ladder(estimates: Mapping[str, Estimate]) -> Figure:
+    """Return recall@1 of one rule after the other, each adding a piece to the one before."""
+    figure, axes = plt.subplots(figsize=(8, 3.6))
+    for place, (rule, estimate) in enumerate(estimates.items()):
+        _bar(axes, place, estimate, RULE_COLORS[rule], markersize=8)
+        axes.annotate(f"{estimate.value:.0%}", (place, estimate.value), (12, -4),
+                      textcoords="offset points")  # fmt: skip
+    values = [estimate.value for estimate in estimates.values()]
+    axes.step(range(len(values)), values, where="post", color=GREY, linewidth=1, zorder=0)
+    names = [RULE_NAMES[rule].replace(" distance", "\ndistance") for rule in estimates]
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylim=(0, 1), xlim=(-0.4, len(names) - 0.4), ylabel="recall@1, z from posteriors")
+    return figure
+
+
+def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
+    """Return the share of hits against the probability that was said, a dot for each bin."""
+    figure, axes = plt.subplots(figsize=(4.8, 4.4))
+    for each in bins:
+        _bar(axes, each.probability, each.hits, RULE_COLORS["likelihood"])
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", label="said = so")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    axes.set(xlabel="probability of the first garment", ylabel="share of z that came from it")
+    axes.legend(loc="upper left")
+    return figure
+
+
+def distances_by_source(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
+    """Return the pixel distance of each rule for z from every source, with the floor below."""
+    sources = evaluation.sources
+    figure, axes = plt.subplots(figsize=(9, 4.4))
+    for number, rule in enumerate([*rules, "pixel-nearest"]):
+        shift = 0.11 * (number - len(rules) / 2)
+        color = INK if rule == "pixel-nearest" else color_of(rule)
+        for place, source in enumerate(sources):
+            estimate = evaluation[source, rule, "pixel distance"]
+            label = RULE_NAMES.get(rule, rule) if place == 0 else None
+            style = {"marker": "_", "markersize": 14} if rule == "pixel-nearest" else {}
+            _bar(axes, place + shift, estimate, color, label=label, **style)
+    axes.set(yscale="log", ylabel="squared pixel distance (log scale)", xlabel="where z comes from")
+    axes.set_xticks(range(len(sources)), sources)
+    ticks = [tick for tick in (2, 5, 10, 20, 50, 100) if tick > axes.get_ylim()[0]]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.yaxis.set_minor_locator(plt.NullLocator())
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def price(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
+    """Return what each rule reaches far away against what it costs nearby, a dot for each rule."""
+    figure, axes = plt.subplots(figsize=(8.4, 4.8))
+    for rule in rules:
+        near = evaluation["posterior", rule, "recall@1"]
+        far = evaluation["uniform 5", rule, "pixel distance"]
+        axes.plot(near.value, far.value, "o", color=color_of(rule), markersize=9)
+        # to the left of its dot where the right side of the figure is near
+        beside, side = ((10, -4), "left") if near.value < 0.55 else ((-10, 7), "right")
+        axes.annotate(RULE_NAMES.get(rule, rule), (near.value, far.value), beside,
+                      textcoords="offset points", ha=side)  # fmt: skip
+    floor = evaluation["uniform 5", "pixel-nearest", "pixel distance"]
+    axes.axhline(floor.value, color=INK, linestyle="--")
+    axes.annotate("the pixel-nearest garment", (0.01, floor.value), (0, 5),
+                  xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
+    axes.set(ylim=(0, None), xlabel="near: recall@1 of z from posteriors (right is better)")
+    axes.set_ylabel("far: pixel distance, uniform 5 (low is better)")
+    return figure
+
+
+def along_rays(
+    radii: Sequence[float],
+    widest: Sequence[float],
+    familiar: Sequence[float],
+    typical: Mapping[str, float],
+) -> Figure:
+    """Return along rays z = r·u how often the widest garment wins, and how often z is familiar.
+
+    typical: lengths to mark, by their names.
+    """
+    figure, axes = plt.subplots(figsize=(8, 3.9))
+    axes.plot(radii, widest, "o-", color=RULE_COLORS["likelihood"],
+              label="the likelihood's winner is the widest along u")  # fmt: skip
+    axes.plot(radii, familiar, "s-", color=RULE_COLORS["gate"], label="z is familiar")
+    for name, length in typical.items():
+        axes.axvline(length, color=INK, linestyle=":")
+        axes.annotate(name, (length, 1.03), (4, 0), textcoords="offset points", fontsize=10)
+    axes.set(xscale="log", ylim=(-0.03, 1.13), xlabel="r, how far z is from 0 (log scale)")
+    axes.set_ylabel("share of directions u")
+    ticks = [1, 3, 10, 30, 100, 300, 1000]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.xaxis.set_minor_locator(plt.NullLocator())
+    axes.legend(loc="center left")
+    return figure
+
+
+def familiarity(smallest: Mapping[str, Float[Tensor, " query"]], threshold: float) -> Figure:
+    """Return histograms of the smallest Mahalanobis², by source of z, and the threshold."""
+    figure, axes = plt.subplots(figsize=(8, 3.8))
+    edges = [0.5 * 1.12**step for step in range(80)]
+    colors = (RULE_COLORS["likelihood"], RULE_COLORS["mahalanobis"], RULE_COLORS["euclidean"])
+    for (source, values), color in zip(smallest.items(), colors, strict=True):
+        axes.hist(values.numpy(), bins=edges, weights=[1 / len(values)] * len(values),
+                  histtype="stepfilled", alpha=0.45, color=color, label=source)  # fmt: skip
+    axes.axvline(threshold, color=INK, linestyle="--")
+    axes.annotate("99.9 % quantile of χ²", (threshold, axes.get_ylim()[1]), (-4, -12),
+                  textcoords="offset points", ha="right")  # fmt: skip
+    axes.set(xscale="log", xlabel="smallest Mahalanobis² to any garment (log scale)")
+    axes.set_ylabel("share of z")
+    ticks = [1, 3, 10, 30, 100, 300, 1000]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.xaxis.set_minor_locator(plt.NullLocator())
+    axes.legend(title="z from", loc="upper right")
+    return figure
+
+
+def seeds(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], lines: Mapping[str, float]
+) -> Figure:
+    """Return a panel for each claim and in it a dot for each seed, in a row for each training.
+
+    lines: for each claim the value that it needs.
+    """
+    rows = list(next(iter(panels.values())))
+    figure, grid = plt.subplots(1, len(panels), figsize=(3.3 * len(panels), 3.2), sharey=True)
+    for axes, (claim, values) in zip(grid, panels.items(), strict=True):
+        for place, row in enumerate(rows):
+            axes.plot(values[row], [place] * len(values[row]), "o", alpha=0.6,
+                      color=RULE_COLORS["likelihood"])  # fmt: skip
+        axes.axvline(lines[claim], color=INK, linestyle="--")
+        axes.set_xlabel(claim)
+        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+    grid[0].set_yticks(range(len(rows)), rows)
+    grid[0].set_ylim(len(rows) - 0.5, -0.5)
+    return figure
