@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vae_lib import PosteriorIndex, Posteriors, gated_search, roundtrip
-from vae_lib.posteriors import LARGEST
+from vae_lib.lifted import LiftedForm
+from vae_lib.posteriors import LARGEST, squared_distances
 from vae_lib.retrieval import RULES
 
 rules = st.sampled_from(list(RULES))
@@ -161,6 +162,102 @@ def test_more_queries_than_one_block_and_none():
     z = queries(0, count=200)
     assert index.search(z).indices[150].equal(index.search(z[150]).indices)
     assert index.search(torch.zeros(0, 4)).indices.shape == (0, 10)
+
+
+def exactly(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> tuple:
+    """Return indices and scores by brute force: every score in float64, then a stable sort."""
+    scores, order = index.scores(z, rule).sort(dim=1, descending=RULES[rule], stable=True)
+    return order[:, :k], scores[:, :k]
+
+
+def assert_exact(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> None:
+    found = index.search(z, k=k, rule=rule)
+    indices, scores = exactly(index, z, k, rule)
+    assert found.indices.equal(indices)
+    assert found.scores.equal(scores)
+
+
+@st.composite
+def wardrobes(draw) -> Posteriors:
+    """Posteriors narrow and wide, shifted, with duplicates; from one garment to some thousands."""
+    random = np.random.default_rng(draw(seeds))
+    garments = draw(st.sampled_from([1, 2, 50, 255, 256, 257, 700, 3000]))
+    latent = draw(st.sampled_from([1, 2, 5, 10]))
+    low, high = sorted((draw(st.floats(-7, 2)), draw(st.floats(-7, 2))))
+    mean = random.normal(size=(garments, latent)) * draw(st.sampled_from([0.001, 1.0, 5.0]))
+    mean += draw(st.sampled_from([0.0, 1.0, -100.0, 100.0]))
+    std = np.exp(random.uniform(low, high, size=(garments, latent)))
+    if draw(st.booleans()):  # hundreds of twins, and some that differ in the last digits
+        twins = random.integers(garments, size=garments // 2)
+        mean[: len(twins)], std[: len(twins)] = mean[twins[:1]], std[twins[:1]]
+        mean[: len(twins) // 3] *= 1 + 1e-7
+    return Posteriors(mean=torch.tensor(mean), std=torch.tensor(std))
+
+
+@given(wardrobes(), seeds, rules, st.data())
+def test_search_is_exact(posteriors, seed, rule, data):
+    garments, latent = posteriors.mean.shape
+    k = data.draw(st.sampled_from([1, 10, 300, garments]).filter(lambda k: k <= garments))
+    count = data.draw(st.sampled_from([1, 2, 7]))
+    random = np.random.default_rng(seed)
+    near = posteriors[torch.tensor(random.integers(garments, size=count))]
+    z = near.mean + near.std * torch.tensor(random.normal(size=(count, latent)))
+    z += torch.tensor(random.normal(size=(count, latent)) * data.draw(st.sampled_from([0, 1, 30])))
+    assert_exact(PosteriorIndex(posteriors), z, k, rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_thousands_of_queries_are_exact(index, rule, shift):
+    posteriors = Posteriors(index.posteriors.mean + shift, index.posteriors.std)
+    z = torch.cat([posteriors.sample(torch.Generator().manual_seed(0))[:1500], queries(0, 500, 10)])
+    assert_exact(PosteriorIndex(posteriors), z, 10, rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [(1.0, 1e-20), (1.0, 1e-38), (1.0, 1e20), (1e30, 1.0), (1e37, 1e-38), (1e-30, 1e-15)],
+)
+def test_numbers_beyond_float32_are_scored_in_float64(rule, mean, std):
+    """The squares of such numbers overflow in float32, or vanish."""
+    random = np.random.default_rng(0)
+    means, stds = random.normal(size=(400, 3)), np.exp(random.normal(size=(400, 3)))
+    means[::7] *= mean
+    stds[::5] *= std
+    index = PosteriorIndex(mean=torch.tensor(means), std=torch.tensor(stds))
+    z = torch.cat([queries(0, 3, 3), torch.zeros(1, 3), torch.full((1, 3), 1e6)])
+    for k in (1, 20):
+        assert_exact(index, z, k, rule)
+
+
+@given(wardrobes(), seeds, st.booleans(), st.booleans())
+def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shared, with_bias):
+    """What the certificate of exactness rests on, for every garment and the score it has."""
+    garments, latent = posteriors.mean.shape
+    z = torch.tensor(np.random.default_rng(seed).normal(size=(4, latent))) + posteriors.mean[0]
+    scale = posteriors.std[0] if shared else posteriors.std
+    bias = -posteriors.log_normalizer if with_bias else None
+    lifted = LiftedForm(posteriors.mean, scale, bias)
+    exact = -0.5 * squared_distances(z, posteriors.mean, scale) + (bias if with_bias else 0)
+    computed = (lifted.vectors(z) @ lifted.matrix)[:, :garments].double()
+    computed -= lifted.offset(z)[:, None]
+    for row in range(len(z)):
+        assert (computed[row] >= exact[row] - lifted.allowance(exact[row])).all()
+
+
+def test_search_is_exact_whatever_precision_the_user_allows(index):
+    """Both settings make a plain product of float32 matrices wrong in the third digit."""
+    z = index.posteriors.mean[:300] + 0.01
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert_exact(index, z, 10, "likelihood")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_exact(index, z, 10, "likelihood")
 
 
 @given(seeds)

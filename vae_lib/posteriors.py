@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -99,15 +100,17 @@ class Posteriors:
         """The number of latent dimensions, d."""
         return self.mean.shape[1]
 
+    @cached_property
+    def log_normalizer(self) -> Float[Tensor, " garment"]:
+        """Σ log σ + (d/2) log 2π of each garment, in float64: minus the log density at its mean."""
+        return self.std.double().log().sum(dim=1) + 0.5 * self.latent_dim * math.log(2 * math.pi)
+
     def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
         """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].
 
         Σᵢ [ −(zᵢ − μᵢ)² / (2σᵢ²) − log σᵢ − ½ log 2π ]. z: [d] or [Q, d]; errors as `as_queries`.
         """
-        log_normalizer = self.std.double().log().sum(dim=1) + 0.5 * self.latent_dim * math.log(
-            2 * math.pi
-        )
-        return -0.5 * self.mahalanobis2(z) - log_normalizer
+        return -0.5 * self.mahalanobis2(z) - self.log_normalizer
 
     def mahalanobis2(self, z: object) -> Float[Tensor, "query garment"]:
         """Return ‖(z − μ)/σ‖², the squared distance of z in units of each garment's own σ."""

@@ -9,13 +9,17 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from vae_lib.lifted import LiftedForm
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
+from vae_lib.threads import one_thread
 
 # each rule, and whether its best score is the largest one
 RULES = {"likelihood": True, "euclidean": False, "mahalanobis": False, "scaled-euclidean": False}
 FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
-QUERIES_AT_ONCE = 64
+QUERIES_AT_ONCE = 256
+SPARE = 16  # candidates beyond k, so that the last of them is clearly worse than the k-th
+PAIRS = 2**18  # of a z and a garment, scored in float64 at a time
 
 
 class Neighbors:
@@ -74,6 +78,7 @@ class PosteriorIndex:
         if not isinstance(posteriors, Posteriors):
             raise TypeError(f"posteriors: expected Posteriors, got {type(posteriors).__name__}")
         self.posteriors = posteriors
+        self._forms: dict[str, LiftedForm] = {}
 
     def __len__(self) -> int:
         return len(self.posteriors)
@@ -90,17 +95,27 @@ class PosteriorIndex:
 
     def scores(self, z: object, rule: str = "likelihood") -> Float[Tensor, "query garment"]:
         """Return the score of every garment for every z, float64 [Q, N]; rules as in `search`."""
-        posteriors = self.posteriors
+        self._require_rule(rule)
         if rule == "likelihood":
-            return posteriors.log_prob(z)
-        if rule == "mahalanobis":
-            return posteriors.mahalanobis2(z).sqrt_()
-        if rule == "scaled-euclidean":
-            return squared_distances(z, posteriors.mean, self.rms_std).sqrt_()
+            return self.posteriors.log_prob(z)
+        return squared_distances(z, self.posteriors.mean, self._scale(rule)).sqrt_()
+
+    def _require_rule(self, rule: str) -> None:
+        if rule not in RULES:
+            raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}")
+
+    def _scale(self, rule: str) -> Tensor:
+        """Return what differences are divided by: σ [N, d], or [d] where it serves all garments."""
         if rule == "euclidean":
-            one = posteriors.mean.new_ones(())
-            return squared_distances(z, posteriors.mean, one).sqrt_()
-        raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}")
+            return torch.ones_like(self.rms_std)
+        return self.rms_std if rule == "scaled-euclidean" else self.posteriors.std
+
+    def _lifted(self, rule: str) -> LiftedForm:
+        """Return the garments' lifted form under a rule, built when it is first needed."""
+        if rule not in self._forms:
+            bias = -self.posteriors.log_normalizer if rule == "likelihood" else None
+            self._forms[rule] = LiftedForm(self.posteriors.mean, self._scale(rule), bias)
+        return self._forms[rule]
 
     def search(self, z: object, k: int = 10, rule: str = "likelihood") -> Neighbors:
         """Return the k best garments for each z, best first; of equals, the lower index first.
@@ -119,14 +134,12 @@ class PosteriorIndex:
             raise TypeError(f"k: expected an int, got {type(k).__name__}")
         if not 1 <= k <= len(self):
             raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
-        if rule not in RULES:
-            raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}")
+        self._require_rule(rule)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
         blocks = queries.split(QUERIES_AT_ONCE)
-        indices, scores = map(
-            torch.cat,
-            zip(*(_best(self.scores(b, rule), k, RULES[rule]) for b in blocks), strict=True),
-        )
+        with one_thread():
+            found = [self._search_block(block, k, rule) for block in blocks]
+        indices, scores = (torch.cat(part) for part in zip(*found, strict=True))
 
         def log_normalizer() -> Tensor:
             parts = [self.posteriors.log_prob(block).logsumexp(dim=1) for block in blocks]
@@ -136,18 +149,58 @@ class PosteriorIndex:
             indices, scores = indices[0], scores[0]
         return Neighbors(indices, scores, rule, log_normalizer if rule == "likelihood" else None)
 
+    def _search_block(
+        self, queries: Float[Tensor, "query latent"], k: int, rule: str
+    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
+        """Find candidates in float32, score them in float64, and make sure that none is missing."""
+        lifted = self._lifted(rule)
+        vectors = lifted.vectors(queries)
+        candidates, left_out = lifted.candidates(vectors, k + SPARE)
+        indices, scores = self._best_of(queries, candidates, k, rule)
+        # every garment that belongs in the answer has at least the k-th score found so far; and
+        # then its computed score is at least this:
+        kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
+        needed = kth + lifted.offset(queries) - lifted.allowance(kth)
+        for row in (left_out >= needed).nonzero().flatten().tolist():
+            some = lifted.at_least(vectors[row], needed[row])
+            one = slice(row, row + 1)
+            indices[one], scores[one] = self._best_of(queries[one], some[None, :], k, rule)
+        return indices, scores
+
+    def _best_of(
+        self, queries: Tensor, candidates: Int64[Tensor, "query candidate"], k: int, rule: str
+    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
+        """Return the k best of each query's candidates; of equals, the lower index first."""
+        candidates = candidates.sort(dim=1).values
+        scores = self._scores_of(queries, candidates, rule)
+        # a stable sort leaves equals in the order of their indices
+        scores, order = scores.sort(dim=1, descending=RULES[rule], stable=True)
+        return candidates.gather(1, order[:, :k]), scores[:, :k]
+
+    def _scores_of(
+        self, queries: Tensor, garments: Int64[Tensor, "query candidate"], rule: str
+    ) -> Float[Tensor, "query candidate"]:
+        """Return the scores of some garments for each query: `scores`, for a few of them."""
+        mean, scale = self.posteriors.mean, self._scale(rule)
+        rows = torch.arange(len(queries), device=queries.device)
+        rows = rows.repeat_interleave(garments.shape[1])
+        parts = []
+        for row, garment in zip(rows.split(PAIRS), garments.flatten().split(PAIRS), strict=True):
+            own_scale = scale[garment] if scale.dim() == 2 else scale
+            difference = (queries[row] - mean[garment].double()) * (1 / own_scale.double())
+            parts.append(difference.square_().sum(dim=-1))  # [pairs]
+        squared = torch.cat(parts).view(garments.shape)
+        if rule == "likelihood":
+            return -0.5 * squared - self.posteriors.log_normalizer[garments]
+        return squared.sqrt_()
+
     def mahalanobis2(self, z: object) -> Float[Tensor, " query"]:
         """Return the smallest Mahalanobis² of each z to any garment, float64 [Q].
 
         A draw from a garment's own posterior has a Mahalanobis² to it that follows χ² with d
         degrees of freedom; see `is_familiar`.
         """
-        queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
-        parts = [
-            self.posteriors.mahalanobis2(block).amin(dim=1)
-            for block in queries.split(QUERIES_AT_ONCE)
-        ]
-        return torch.cat(parts)
+        return self.search(z, k=1, rule="mahalanobis").scores.square().reshape(-1)
 
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
         """Tell which z lie inside some garment's 99.9 % ellipsoid, bool [Q]."""
@@ -164,20 +217,6 @@ class PosteriorIndex:
     def load(cls, path: str | os.PathLike) -> "PosteriorIndex":
         """Load what `save` saved; errors as `Posteriors.load`."""
         return cls(Posteriors.load(path))
-
-
-def _best(scores: Float[Tensor, "query garment"], k: int, largest: bool) -> tuple[Tensor, Tensor]:
-    """Return indices and scores of the k best, in order; of equals, the lower index first."""
-    # topk breaks ties as it likes, so it only tells the k-th best score; everything at least as
-    # good is then sorted by a sort that keeps equals in the order of their indices
-    bound = scores.topk(k, dim=1, largest=largest).values[:, -1:]
-    good = scores >= bound if largest else scores <= bound
-    best = bound.new_empty((len(scores), k), dtype=torch.int64)
-    for row, mask, target in zip(scores, good, best, strict=True):
-        candidates = mask.nonzero().squeeze(1)
-        order = row[candidates].sort(descending=largest, stable=True).indices
-        target.copy_(candidates[order[:k]])
-    return best, scores.gather(1, best)
 
 
 @torch.no_grad()
