@@ -29,10 +29,6 @@ from vae_lib.evaluation import (
 )
 from vae_lib.evaluation.rules import into_box, shorten, there_and_back
 
-# the rules whose answers have probabilities
-BY_LIKELIHOOD = {
-    *("likelihood", "likelihood, round trip", "gate", "shortened", "boxed", "five round trips")
-}
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -334,7 +330,7 @@ def test_the_table_holds_what_has_a_meaning_and_no_more(evaluation):
                 names += ["same class", "factor distance"]
             if rule == "gate":
                 names.append("familiar")
-            if rule in BY_LIKELIHOOD:
+            if rule == "likelihood":
                 names += ["probability@1", "probability@10"]
             expected |= {(source, rule, name) for name in names}
     assert set(evaluation.estimates) == expected

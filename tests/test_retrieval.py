@@ -276,6 +276,22 @@ def test_probabilities_are_a_softmax_over_all_garments(seed):
     assert few.probabilities.equal(found.probabilities[:, :3])
 
 
+@pytest.mark.parametrize("spread", [0.5, 3.0, 30.0])
+def test_what_is_left_out_of_the_sum_is_negligible(spread, index):
+    z = spread * torch.randn(40, 10, generator=torch.Generator().manual_seed(1))
+    everyone = index.posteriors.log_prob(z).softmax(dim=1)
+    found = index.search(z, k=10)
+    torch.testing.assert_close(
+        found.probabilities, everyone.gather(1, found.indices), rtol=0, atol=1e-9
+    )
+
+
+def test_garments_that_are_all_alike_share_the_probability():
+    alike = PosteriorIndex(mean=torch.zeros(5000, 3), std=torch.full((5000, 3), 0.1))
+    found = alike.search([[0.0] * 3, [9.0] * 3], k=2)
+    assert found.probabilities.flatten().tolist() == pytest.approx([1 / 5000] * 4, rel=1e-9)
+
+
 def test_probabilities_survive_where_likelihoods_underflow():
     index = PosteriorIndex(mean=torch.tensor([[0.0], [1.0]]), std=torch.full((2, 1), 0.01))
     found = index.search([100.0], k=2)

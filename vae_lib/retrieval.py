@@ -1,5 +1,6 @@
 """Which garments are nearest to a z? The rules, exactly; the round trip; the gate."""
 
+import math
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -19,6 +20,7 @@ RULES = {"likelihood": True, "euclidean": False, "mahalanobis": False, "scaled-e
 FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
 QUERIES_AT_ONCE = 256
 SPARE = 16  # candidates beyond k, so that the last of them is clearly worse than the k-th
+NEGLIGIBLE = 30.0  # nats: e to the minus this is 1e-13
 PAIRS = 2**18  # of a z and a garment, scored in float64 at a time
 
 
@@ -141,9 +143,10 @@ class PosteriorIndex:
             found = [self._search_block(block, k, rule) for block in blocks]
         indices, scores = (torch.cat(part) for part in zip(*found, strict=True))
 
+        best = scores[:, 0]
+
         def log_normalizer() -> Tensor:
-            parts = [self.posteriors.log_prob(block).logsumexp(dim=1) for block in blocks]
-            return torch.cat(parts).reshape(*scores.shape[:-1], 1)
+            return self._log_normalizer(queries, best).reshape(*scores.shape[:-1], 1)
 
         if is_single(z):
             indices, scores = indices[0], scores[0]
@@ -193,6 +196,25 @@ class PosteriorIndex:
         if rule == "likelihood":
             return -0.5 * squared - self.posteriors.log_normalizer[garments]
         return squared.sqrt_()
+
+    def _log_normalizer(
+        self, queries: Float[Tensor, "query latent"], best: Float[Tensor, " query"]
+    ) -> Float[Tensor, " query"]:
+        """Return log Σₙ q(z|xₙ), float64, given the log q of each query's best garment.
+
+        Garments far behind the best one are left out: all N of them together could add no more
+        than exp(−NEGLIGIBLE) to a sum of at least 1. The others are scored in float64.
+        """
+        lifted = self._lifted("likelihood")
+        least = best - NEGLIGIBLE - math.log(len(self))
+        needed = least + lifted.offset(queries) - lifted.allowance(least)
+        sums = []
+        with one_thread():
+            for row, vector in enumerate(lifted.vectors(queries)):
+                some = lifted.at_least(vector, needed[row])
+                scores = self._scores_of(queries[row : row + 1], some[None, :], "likelihood")
+                sums.append(scores.logsumexp(dim=1))
+        return torch.cat(sums) if sums else best
 
     def mahalanobis2(self, z: object) -> Float[Tensor, " query"]:
         """Return the smallest Mahalanobis² of each z to any garment, float64 [Q].

@@ -20,7 +20,6 @@ from vae_lib.evaluation.queries import Queries, all_sources
 from vae_lib.evaluation.rules import RULES, Wardrobe
 from vae_lib.progress import progress_bar
 from vae_lib.retrieval import Neighbors
-from vae_lib.threads import one_thread
 
 K = 10
 # Each measure, and what its number says. Where it has no meaning a table shows "–": a free z has no
@@ -105,20 +104,23 @@ def evaluate(
     with progress_bar(description="evaluating", total=steps, unit="rule", shown=progress) as bar:
         for number, (source, draw) in enumerate(sources.items()):
             asked = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
-            with torch.no_grad(), one_thread():
+            with torch.no_grad():
                 pictures = wardrobe.vae.decode(asked.z)
-                for rule in rules:
-                    found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
-                    for name, estimate in measure(wardrobe, asked, pictures, found).items():
-                        estimates[source, rule, name] = estimate
-                    bar.update()
+            for rule in rules:
+                found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
+                measured = measure(wardrobe, asked, pictures, found)
+                if rule == "likelihood":
+                    measured |= certainty(found)
+                for name, estimate in measured.items():
+                    estimates[source, rule, name] = estimate
+                bar.update()
     return Evaluation(queries, list(sources), rules, estimates)
 
 
 def measure(
     wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
 ) -> dict[str, Estimate]:
-    """Return every measure that makes sense of one rule's answers to one source's z.
+    """Return every measure that has a meaning for one rule's answers to one source's z, but `certainty`.
 
     pictures: decode(z), [Q, 1, 28, 28].
     """
@@ -137,9 +139,15 @@ def measure(
     names = ("distinct winners", "share of ten", "skewness")
     spread = hubs(found.indices, len(wardrobe.index))
     results |= {name: Estimate(value) for name, value in zip(names, spread, strict=True)}
-    if found.probabilities is not None:
-        results["probability@1"] = average(found.probabilities[:, 0])
-        results["probability@10"] = average(found.probabilities.sum(dim=1))
     if found.familiar is not None:
         results["familiar"] = rate(found.familiar)
     return results
+
+
+def certainty(found: Neighbors) -> dict[str, Estimate]:
+    """Return the mean probability of the first garment, and of the first ten together."""
+    assert found.probabilities is not None
+    return {
+        "probability@1": average(found.probabilities[:, 0]),
+        "probability@10": average(found.probabilities.sum(dim=1)),
+    }
