@@ -13,6 +13,7 @@ from vae_lib import Images, PosteriorIndex, Posteriors, roundtrip
 from vae_lib.evaluation import (
     MEASURES,
     RULES,
+    Estimate,
     Wardrobe,
     all_sources,
     average,
@@ -47,6 +48,12 @@ def test_an_average_by_hand():
     assert estimate.value == 3
     assert estimate.high - estimate.value == pytest.approx(1.959964 * math.sqrt(14 / 12))
     assert estimate.value - estimate.low == pytest.approx(1.959964 * math.sqrt(14 / 12))
+
+
+def test_an_estimate_is_printed_with_its_interval():
+    assert f"{Estimate(0.754, 0.733, 0.7749):.2f}" == "0.75 (0.73 to 0.77)"
+    assert f"{Estimate(0.5, 0.25, 0.75):.0%}" == "50% (25% to 75%)"
+    assert f"{Estimate(12):.1f}" == "12.0"
 
 
 @pytest.mark.parametrize(("found", "asked"), [(0, 10), (3, 10), (10, 10), (715, 1000)])

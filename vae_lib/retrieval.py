@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.special import chdtri
 from torch import Tensor
 
 from vae_lib.lifted import LiftedForm
@@ -224,12 +225,14 @@ class PosteriorIndex:
         """
         return self.search(z, k=1, rule="mahalanobis").scores.square().reshape(-1)
 
+    @property
+    def familiar_below(self) -> float:
+        """The 99.9 % quantile of χ² with d degrees of freedom: where the gate turns."""
+        return float(chdtri(self.latent_dim, 1 - FAMILIAR))
+
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
         """Tell which z lie inside some garment's 99.9 % ellipsoid, bool [Q]."""
-        # the distribution function of χ²(d) at m is the regularised gamma function P(d/2, m/2)
-        half_d = torch.tensor(self.latent_dim / 2, dtype=torch.float64)
-        smallest = self.mahalanobis2(z)
-        return torch.special.gammainc(half_d.to(smallest.device), smallest / 2) < FAMILIAR
+        return self.mahalanobis2(z) < self.familiar_below
 
     def save(self, path: str | os.PathLike) -> Path:
         """Save the posteriors that the index is made of."""

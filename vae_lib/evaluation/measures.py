@@ -25,6 +25,11 @@ class Estimate(NamedTuple):
     low: float | None = None
     high: float | None = None
 
+    def __format__(self, spec: str) -> str:
+        """Return the three numbers in one format: f"{estimate:.2f}" is "0.75 (0.73 to 0.77)"."""
+        value, *ends = (format(number, spec) for number in self if number is not None)
+        return f"{value} ({' to '.join(ends)})" if ends else value
+
 
 def average(values: Float[Tensor, " query"]) -> Estimate:
     """Return the mean ± 1.96 standard errors; values that are NaN are left out.

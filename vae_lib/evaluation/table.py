@@ -120,7 +120,7 @@ def evaluate(
 def measure(
     wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
 ) -> dict[str, Estimate]:
-    """Return every measure that has a meaning for one rule's answers to one source's z, but `certainty`.
+    """Return every measure that has a meaning for one rule and source of z, but `certainty`.
 
     pictures: decode(z), [Q, 1, 28, 28].
     """
