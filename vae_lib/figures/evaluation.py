@@ -31,7 +31,7 @@ def ladder(estimates: Mapping[str, Estimate]) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 3.6))
     for place, (rule, estimate) in enumerate(estimates.items()):
         _bar(axes, place, estimate, RULE_COLORS[rule], markersize=8)
-        axes.annotate(f"{estimate.value:.0%}", (place, estimate.value), (12, -4),
+        axes.annotate(f"{estimate.value:.0%}", (place, estimate.value), (9, 6),
                       textcoords="offset points")  # fmt: skip
     values = [estimate.value for estimate in estimates.values()]
     axes.step(range(len(values)), values, where="post", color=GREY, linewidth=1, zorder=0)
@@ -77,19 +77,23 @@ def distances_by_source(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
 def price(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
     """Return what each rule reaches far away against what it costs nearby, a dot for each rule."""
     figure, axes = plt.subplots(figsize=(8.4, 4.8))
+    dots: list[tuple[float, float]] = []
     for rule in rules:
-        near = evaluation["posterior", rule, "recall@1"]
-        far = evaluation["uniform 5", rule, "pixel distance"]
-        axes.plot(near.value, far.value, "o", color=color_of(rule), markersize=9)
-        # to the left of its dot where the right side of the figure is near
-        beside, side = ((10, -4), "left") if near.value < 0.55 else ((-10, 7), "right")
-        axes.annotate(RULE_NAMES.get(rule, rule), (near.value, far.value), beside,
+        near = evaluation["posterior", rule, "recall@1"].value
+        far = evaluation["uniform 5", rule, "pixel distance"].value
+        axes.plot(near, far, "o", color=color_of(rule), markersize=9)
+        crowded = any(abs(near - x) < 0.05 and abs(far - y) < 5 for x, y in dots)
+        side = "left" if near < 0.55 else "right"  # of the label, away from the figure's edge
+        beside = (8, -4) if side == "left" else (-6, -16 if crowded else 9)
+        axes.annotate(RULE_NAMES.get(rule, rule), (near, far), beside,
                       textcoords="offset points", ha=side)  # fmt: skip
-    floor = evaluation["uniform 5", "pixel-nearest", "pixel distance"]
-    axes.axhline(floor.value, color=INK, linestyle="--")
-    axes.annotate("the pixel-nearest garment", (0.01, floor.value), (0, 5),
+        dots.append((near, far))
+    floor = evaluation["uniform 5", "pixel-nearest", "pixel distance"].value
+    axes.axhline(floor, color=INK, linestyle="--")
+    axes.annotate("the pixel-nearest garment", (0.01, floor), (0, -14),
                   xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
-    axes.set(ylim=(0, None), xlabel="near: recall@1 of z from posteriors (right is better)")
+    axes.set(ylim=(0, 1.1 * max(y for _, y in dots)))
+    axes.set_xlabel("near: recall@1 of z from posteriors (right is better)")
     axes.set_ylabel("far: pixel distance, uniform 5 (low is better)")
     return figure
 
@@ -116,7 +120,7 @@ def along_rays(
     ticks = [1, 3, 10, 30, 100, 300, 1000]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(plt.NullLocator())
-    axes.legend(loc="center left")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -140,22 +144,19 @@ def familiarity(smallest: Mapping[str, Float[Tensor, " query"]], threshold: floa
     return figure
 
 
-def seeds(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], lines: Mapping[str, float]
-) -> Figure:
-    """Return a panel for each claim and in it a dot for each seed, in a row for each training.
+def seeds(panels: Mapping[str, tuple[Mapping[str, Sequence[float]], float]]) -> Figure:
+    """Return a panel for each claim: the values of each training, a dot for each seed, and a line.
 
-    lines: for each claim the value that it needs.
+    panels: for each claim the values by training, and the value that the claim names.
     """
-    rows = list(next(iter(panels.values())))
-    figure, grid = plt.subplots(1, len(panels), figsize=(3.3 * len(panels), 3.2), sharey=True)
-    for axes, (claim, values) in zip(grid, panels.items(), strict=True):
-        for place, row in enumerate(rows):
-            axes.plot(values[row], [place] * len(values[row]), "o", alpha=0.6,
-                      color=RULE_COLORS["likelihood"])  # fmt: skip
-        axes.axvline(lines[claim], color=INK, linestyle="--")
-        axes.set_xlabel(claim)
-        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
-    grid[0].set_yticks(range(len(rows)), rows)
-    grid[0].set_ylim(len(rows) - 0.5, -0.5)
+    figure, grid = plt.subplots(1, len(panels), figsize=(11.5, 3.2), sharey=True)
+    for axes, (claim, (values, limit)) in zip(grid, panels.items(), strict=True):
+        for place, row in enumerate(values.values()):
+            axes.plot(row, [place] * len(row), "o", alpha=0.6, color=RULE_COLORS["likelihood"])
+        axes.axvline(limit, color=INK, linestyle="--")
+        axes.set_xlabel(claim, fontsize=9.5)
+        axes.set_xlim(left=0)
+    trainings = list(next(iter(panels.values()))[0])
+    grid[0].set_yticks(range(len(trainings)), trainings)
+    grid[0].set_ylim(len(trainings) - 0.5, -0.5)
     return figure
