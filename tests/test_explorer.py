@@ -1,13 +1,24 @@
 """The explorer without a browser: set a slider, press a button, read the state."""
 
+import asyncio
+import dataclasses
+import html
 import io
+import re
+import time
 
 import pytest
+import scipy.stats
 import torch
 from PIL import Image
 
-from vae_lib import Explorer, PosteriorIndex, encode_dataset
-from vae_lib.explorer import COMPARED, LIMIT, garment_png, strip_png
+from vae_lib import Explorer, PosteriorIndex, encode_dataset, gated_search, roundtrip
+from vae_lib.explorer.pacing import Pacer
+from vae_lib.explorer.pictures import garment_png
+from vae_lib.explorer.rows import percent
+from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
+from vae_lib.explorer.state import ROW_RULES, familiar_below, text_to_z
+from vae_lib.posteriors import Posteriors
 
 
 @pytest.fixture
@@ -19,22 +30,50 @@ def pixels(png: bytes) -> torch.Tensor:
     return torch.tensor(list(Image.open(io.BytesIO(png)).tobytes()))
 
 
+def search(vae, index, z, rule):
+    """The definition of each rule."""
+    if rule == "gate":
+        return gated_search(vae, index, z, k=10)
+    if rule == "round trip":
+        return index.search(roundtrip(vae, z)[0], k=10)
+    return index.search(z, k=10, rule=rule)
+
+
 def assert_consistent(explorer, vae, index):
     """What is shown belongs to the current z."""
-    assert [entry.value for entry in explorer.entries] == [round(v, 3) for v in explorer.z]
-    clipped = [min(max(value, -LIMIT), LIMIT) for value in explorer.z]
+    places = [explorer._scale.place(value) for value in explorer.z]
+    assert [entry.value for entry in explorer.panel.entries] == [round(p, 3) for p in places]
+    low, high = explorer._scale.low, explorer._scale.high
+    clipped = [min(max(place, low), high) for place in places]
     assert [slider.value for slider in explorer.sliders] == clipped
+    assert text_to_z(explorer.panel.z_box.value, 10) == list(explorer.z)
     with torch.no_grad():
         decoded = vae.decode(torch.tensor([explorer.z], dtype=torch.float64)).flatten() * 255
     assert (pixels(explorer.picture.value) - decoded).abs().max() <= 1
-    for rule in COMPARED:
-        expected = index.search(explorer.z, k=10, rule=rule)
+    assert list(explorer.neighbors) == list(explorer.rules)
+    for rule in explorer.rules:
+        expected = search(vae, index, explorer.z, rule)
         assert explorer.neighbors[rule].indices.equal(expected.indices)
         assert explorer.neighbors[rule].scores.equal(expected.scores)
+        assert garments_of_row(explorer, rule) == expected.indices.tolist()
+
+
+def garments_of_row(explorer, rule: str) -> list[int]:
+    row = re.search(rf'data-rule="{rule}">(.*?)</ol>', explorer.rows.value).group(1)
+    return [int(garment) for garment in re.findall(r'data-garment="(\d+)"', row)]
+
+
+def reading(explorer) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", " ", explorer.reading.value))
+
+
+def outside(explorer) -> list[bool]:
+    return ["vae-outside" in slider._dom_classes for slider in explorer.sliders]
 
 
 def test_it_starts_at_zero(explorer, vae, index):
     assert list(explorer.z) == [0.0] * 10
+    assert explorer.rules == ("likelihood", "euclidean")
     assert_consistent(explorer, vae, index)
 
 
@@ -47,8 +86,8 @@ def test_each_slider_moves_its_own_dimension(explorer, vae, index, j):
 
 
 @pytest.mark.parametrize("j", [0, 9])
-def test_each_entry_moves_its_own_dimension(explorer, vae, index, j):
-    explorer.entries[j].value = -0.123456789
+def test_each_box_moves_its_own_dimension(explorer, vae, index, j):
+    explorer.panel.entries[j].value = -0.123456789
     assert explorer.z[j] == -0.123456789
     assert_consistent(explorer, vae, index)
 
@@ -57,13 +96,12 @@ def test_a_z_outside_the_sliders_is_kept_exactly_and_said(explorer, vae, index):
     explorer.z = [7.25] + [0.1] * 8 + [-100.0]
     assert list(explorer.z) == [7.25] + [0.1] * 8 + [-100.0]
     assert_consistent(explorer, vae, index)
-    assert "z1 = 7.25, z10 = −100.00" in explorer.message.value
-    assert "far from every garment" in explorer.message.value
-    assert explorer.sliders[0].style.handle_color is not None
-    assert explorer.sliders[1].style.handle_color is None
+    assert "searched as it is: z1 = 7.25, z10 = −100.00" in reading(explorer)
+    assert "Far from anything the model has seen" in reading(explorer)
+    assert outside(explorer) == [True] + [False] * 8 + [True]
     explorer.reset()
-    assert "Outside" not in explorer.message.value
-    assert explorer.sliders[0].style.handle_color is None
+    assert "Outside" not in reading(explorer)
+    assert not any(outside(explorer))
 
 
 def test_z_can_be_a_list_a_tensor_or_an_array(explorer):
@@ -82,77 +120,308 @@ def test_a_bad_z_is_refused_and_changes_nothing(explorer, vae, index, z):
 
 
 @pytest.mark.parametrize("junk", [float("nan"), 1e39])
-def test_an_entry_that_is_no_use_is_put_back(explorer, vae, index, junk):
-    explorer.entries[3].value = junk
+def test_a_box_that_is_no_use_is_put_back(explorer, vae, index, junk):
+    explorer.panel.entries[3].value = junk
     assert list(explorer.z) == [0.0] * 10
+    assert "Expected a number within ±1e+06" in explorer.panel.message.value
     assert_consistent(explorer, vae, index)
+    explorer.panel.entries[3].value = 1.0
+    assert explorer.panel.message.value == ""
 
 
-def test_buttons(explorer, vae, index, drawn):
-    explorer.buttons["Random z"].click()
-    first = explorer.z
-    assert_consistent(explorer, vae, index)
-    explorer.buttons["Random z"].click()
-    assert explorer.z != first
-    explorer.buttons["A garment's z"].click()
+# ---- buttons ------------------------------------------------------------------------------
+
+
+def test_every_button_has_a_test(explorer):
+    named = {"From the prior", "From a posterior", "Uniform", "A garment's z", "Round trip"}
+    assert set(explorer.panel.buttons) == named | {"Reset"}
+    assert all(button.tooltip for button in explorer.panel.buttons.values())
+
+
+@pytest.mark.parametrize("name", ["From the prior", "From a posterior", "Uniform", "A garment's z"])
+def test_what_is_drawn_differs_each_time_and_repeats_with_the_seed(vae, index, drawn, name):
+    def drawn_twice():
+        explorer = Explorer(vae, index, drawn, seed=5)
+        zs = []
+        for _ in range(2):
+            explorer.panel.buttons[name].click()
+            assert_consistent(explorer, vae, index)
+            zs.append(explorer.z)
+        return zs
+
+    first, second = drawn_twice()
+    assert first != second
+    assert drawn_twice() == [first, second]
+
+
+def many(explorer, name: str, count: int = 150) -> torch.Tensor:
+    """Press a button many times, without the redraws; return all z, [count · d]."""
+    explorer._pacer.change = lambda: None
+    zs = []
+    for _ in range(count):
+        explorer.panel.buttons[name].click()
+        zs += explorer.z
+    return torch.tensor(zs)
+
+
+def test_the_draws_have_the_distributions_that_they_name(explorer):
+    prior = scipy.stats.kstest(many(explorer, "From the prior"), scipy.stats.norm.cdf)
+    uniform = scipy.stats.kstest(many(explorer, "Uniform"), scipy.stats.uniform(-5, 10).cdf)
+    explorer.percentiles = True
+    percentile = scipy.stats.kstest(many(explorer, "Uniform"), scipy.stats.norm.cdf)
+    assert min(prior.pvalue, uniform.pvalue, percentile.pvalue) > 0.01  # seeded
+
+
+def test_a_draw_from_a_posterior_is_mean_plus_std_times_eps(explorer, index):
+    explorer.panel.buttons["From a posterior"].click()
+    garment = int(re.search(r"garment (\d+)", explorer.panel.message.value).group(1))
+    q = index.posteriors
+    eps = (torch.tensor(explorer.z) - q.mean[garment]) / q.std[garment]
+    assert 0.5 < eps.norm() < 6
+    assert scipy.stats.kstest(eps, scipy.stats.norm.cdf).pvalue > 0.001
+
+
+def test_start_from_a_garment(explorer, vae, index, drawn):
+    explorer.panel.buttons["A garment's z"].click()
     assert torch.tensor(explorer.z).float() in index.posteriors.mean
-    assert "near a garment" in explorer.message.value
-    explorer.buttons["Reset"].click()
-    assert list(explorer.z) == [0.0] * 10
-    explorer.garment_z(17)
-    assert list(explorer.z) == index.posteriors.mean[17].tolist()
+    assert "Near something the model has seen" in reading(explorer)
+    for _ in range(2):  # the same number twice: the box is emptied in between
+        explorer.reset()
+        explorer.panel.garment_box.value = "17"
+        assert list(explorer.z) == index.posteriors.mean[17].tolist()
+        assert explorer.panel.garment_box.value == ""
     assert explorer.neighbors["euclidean"].indices[0] == 17
-    assert drawn.class_names[drawn.train_labels[17]] in explorer.captions["euclidean"].value
+    assert f"garment 17, {drawn.class_names[drawn.train_labels[17]]}" in (
+        explorer.panel.message.value
+    )
 
 
-def test_one_change_is_one_redraw(explorer, monkeypatch):
-    calls = []
-    monkeypatch.setattr(explorer, "_refresh", lambda: calls.append(explorer.z))
-    explorer.sliders[4].value = 2.0
-    assert len(calls) == 1
+@pytest.mark.parametrize("junk", ["shoe", "-1", "10000", "1.5"])
+def test_a_garment_that_is_not_there_is_said(explorer, junk):
+    explorer.panel.garment_box.value = junk
+    assert f"0 to 9999, got “{junk}”" in explorer.panel.message.value
+    assert list(explorer.z) == [0.0] * 10
 
 
-def test_sliders_are_laid_out_by_what_they_say(explorer):
-    kl = explorer.kl_per_dimension
-    columns = explorer.children[0].children[0].children[0].children
-    placed = [line.children[0].description for column in columns for line in column.children]
-    assert placed == [f"z{j + 1}" for j in sorted(range(10), key=lambda j: -kl[j])]
+def test_round_trip_and_reset(explorer, vae, index):
+    explorer.z = [3.0] * 10
+    expected = roundtrip(vae, [3.0] * 10)[0].double().tolist()
+    explorer.panel.buttons["Round trip"].click()
+    assert list(explorer.z) == expected
+    assert_consistent(explorer, vae, index)
+    explorer.panel.buttons["Reset"].click()
+    assert list(explorer.z) == [0.0] * 10
 
 
-def test_the_overlap_is_counted(explorer):
-    explorer.z = torch.randn(10, generator=torch.Generator().manual_seed(3))
-    rows = [set(explorer.neighbors[rule].indices.tolist()) for rule in COMPARED]
-    assert f"{len(rows[0] & rows[1])} of 10 garments in common" in explorer.message.value
+# ---- all numbers at once ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[0.1, -2, 0, 0, 0, 0, 0, 0, 0, 7.5]",
+        "0.1 −2 0 0 0 0 0 0 0 7.5",
+        "(1e-1; -2.0; 0;0;0;0;0;0;0; +7.5)",
+        "[0.1\n -2. 0. 0. 0. 0. 0. 0. 0. 7.5]",
+    ],
+)
+def test_numbers_can_be_pasted(explorer, vae, index, text):
+    explorer.panel.z_box.value = text
+    assert list(explorer.z) == [0.1, -2.0, 0, 0, 0, 0, 0, 0, 0, 7.5]
+    assert_consistent(explorer, vae, index)
+
+
+@pytest.mark.parametrize(
+    ("junk", "message"),
+    [
+        ("a shoe", "“a” is no number. Expected 10 numbers."),
+        ("<b>", "“<b>” is no number"),
+        ("[1, 2, nan, 4, 5, 6, 7, 8, 9, 10]", "“nan” is no number"),
+        ("1, 2, 3", "Expected 10 numbers, got 3."),
+        ("", "Expected 10 numbers, got 0."),
+        ("1e7 0 0 0 0 0 0 0 0 0", "expected numbers within ±1e+06"),
+    ],
+)
+def test_junk_is_explained_and_left_to_be_mended(explorer, junk, message):
+    explorer.panel.z_box.value = junk
+    assert message in html.unescape(explorer.panel.message.value)
+    assert "<b>" not in explorer.panel.message.value
+    assert explorer.panel.z_box.value == junk
+    assert list(explorer.z) == [0.0] * 10
+    explorer.panel.z_box.value = str([1.0] * 10)
+    assert explorer.panel.message.value == ""
+    assert list(explorer.z) == [1.0] * 10
+
+
+# ---- percentiles --------------------------------------------------------------------------
+
+
+def test_percentiles_change_the_scale_and_not_z(explorer, vae, index):
+    explorer.z = [0.123, -7.5, *[0.0] * 8]
+    shown = explorer.rows.value
+    explorer.panel.percentile_box.value = True
+    assert explorer.percentiles
+    assert list(explorer.z) == [0.123, -7.5, *[0.0] * 8]
+    assert explorer.rows.value == shown
+    assert_consistent(explorer, vae, index)
+    assert explorer.sliders[0].value == pytest.approx(100 * scipy.stats.norm.cdf(0.123))
+    assert (explorer.sliders[0].min, explorer.sliders[0].max) == (0.5, 99.5)
+    assert outside(explorer) == [False, True] + [False] * 8
+    explorer.sliders[2].value = 97.5
+    assert explorer.z[2] == pytest.approx(scipy.stats.norm.ppf(0.975), rel=1e-12)
+    assert list(explorer.z)[:2] == [0.123, -7.5]
+    explorer.panel.percentile_box.value = False
+    assert (explorer.sliders[0].min, explorer.sliders[0].max) == (-5, 5)
+    assert_consistent(explorer, vae, index)
+
+
+@pytest.mark.parametrize("junk", [0.0, 100.0, -3.0, 250.0, float("nan")])
+def test_a_percentile_that_is_none_is_put_back(explorer, vae, index, junk):
+    explorer.percentiles = True
+    explorer.panel.entries[0].value = junk
+    assert "percentile between 0 and 100" in explorer.panel.message.value
+    assert list(explorer.z) == [0.0] * 10
+    assert_consistent(explorer, vae, index)
+
+
+def test_scales_there_and_back():
+    for z in (-2.5, -0.05, 0.0, 1.0, 2.5):
+        assert AS_PERCENTILES.z(AS_PERCENTILES.place(z)) == pytest.approx(z, abs=1e-12)
+        assert AS_Z.z(AS_Z.place(z)) == z
+    assert AS_PERCENTILES.nearest(9.0) == 99.5
+    assert not AS_PERCENTILES.holds(9.0)
+
+
+# ---- rules --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ROW_RULES)
+def test_every_rule_can_have_a_row(explorer, vae, index, rule):
+    for z in ([0.0] * 10, [5.0, -5.0] * 5):  # familiar, and not
+        explorer.z = z
+        explorer.panel.rule_boxes[rule].value = True
+        assert rule in explorer.rules
+        assert_consistent(explorer, vae, index)
+
+
+def test_rules_are_set_from_python_too(explorer, vae, index):
+    explorer.rules = ["gate", "euclidean", "mahalanobis"]
+    assert explorer.rules == ("euclidean", "mahalanobis", "gate")
+    ticked = [rule for rule, box in explorer.panel.rule_boxes.items() if box.value]
+    assert ticked == ["euclidean", "mahalanobis", "gate"]
+    assert_consistent(explorer, vae, index)
+    for rules in (["gate"], ["gate", "gate"], ["gate", "cosine"], []):
+        with pytest.raises(ValueError, match="rules: expected two or more of 'likelihood'"):
+            explorer.rules = rules
+    assert explorer.rules == ("euclidean", "mahalanobis", "gate")
+
+
+def test_the_last_two_ticks_stay(explorer):
+    explorer.panel.rule_boxes["euclidean"].value = False
+    assert "Two rules at least" in explorer.panel.message.value
+    assert explorer.panel.rule_boxes["euclidean"].value
+    assert explorer.rules == ("likelihood", "euclidean")
+
+
+def test_the_gate_says_where_it_searched(explorer):
+    explorer.rules = ["euclidean", "gate"]
+    explorer.garment_z(3)
+    assert "the gate: log likelihood at z, which is near" in explorer.rows.value
+    explorer.z = [5.0, -5.0] * 5
+    assert "the gate: log likelihood after a round trip, since z is far" in explorer.rows.value
+
+
+# ---- what is said and shown ---------------------------------------------------------------
+
+
+def test_familiarity_is_told_against_the_quantile(explorer, index):
+    quantile = scipy.stats.chi2(10).ppf(0.999)
+    assert familiar_below(10) == pytest.approx(quantile, rel=1e-9)
+    for d in (1, 2, 500):
+        assert familiar_below(d) == pytest.approx(scipy.stats.chi2(d).ppf(0.999), rel=1e-9)
+    for z in ([0.0] * 10, [5.0, -5.0] * 5):
+        explorer.z = z
+        smallest = index.mahalanobis2(z).item()
+        word, sign = ("Near", "<") if smallest < quantile else ("Far", "≥")
+        text = reading(explorer)
+        assert f"Mahalanobis² {smallest:.1f} {sign} {quantile:.1f}" in text
+        assert word in text
+        assert explorer.answer.familiar == bool(index.is_familiar(z)[0])
+
+
+def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):
+    explorer.garment_z(11)
+    rows = [explorer.neighbors[rule].indices.tolist() for rule in explorer.rules]
+    shared = [garment for garment in rows[0] if garment in rows[1]]
+    assert 0 < len(shared) < 10  # or this test would say little
+    assert f"{len(shared)} of 10 in common." in reading(explorer)
+    marked = re.findall(
+        r'data-garment="(\d+)" class=vae-shared.*?badge">(\d+)<', explorer.rows.value
+    )
+    assert {(int(g), int(place)) for g, place in marked} == {
+        (garment, rows[0].index(garment) + 1) for garment in shared
+    }
+    assert len(marked) == 2 * len(shared)
 
 
 def test_captions_tell_class_score_and_probability(explorer, drawn):
     explorer.garment_z(3)
-    neighbors = explorer.neighbors["likelihood"]
-    label = drawn.class_names[drawn.train_labels[neighbors.indices[0]]]
-    caption = explorer._captions("likelihood")[0]
-    assert label in caption
-    assert f"{neighbors.scores[0]:.1f}".replace("-", "−") in caption
-    assert f"p = {neighbors.probabilities[0]:.1%}" in caption
+    text = html.unescape(re.sub(r"<[^>]+>", " ", explorer.rows.value))
+    for rule, name in (("likelihood", "log q"), ("euclidean", "distance")):
+        neighbors = explorer.neighbors[rule]
+        label = drawn.class_names[drawn.train_labels[neighbors.indices[0]]]
+        digits = 1 if rule == "likelihood" else 2
+        score = f"{neighbors.scores[0]:.{digits}f}".replace("-", "−")
+        assert re.search(rf"{label}\s+{name}\s+{score}", text), text
+    assert f"p {100 * explorer.neighbors['likelihood'].probabilities[0]:.1f} %" in text
+    assert percent(0.0004) == "< 0.1 %"  # and never 0
+
+
+def test_the_picture_is_described(explorer, drawn):
+    explorer.garment_z(3)
+    before = explorer.picture.tooltip
+    first = drawn.class_names[drawn.train_labels[3]]
+    assert before.startswith("Decoded from z. Nearest by log likelihood: ")
+    assert f"by Euclidean distance: {first}, distance 0.00" in before
+    explorer.reset()
+    assert explorer.picture.tooltip != before
+    assert re.search(
+        r'<img src="data:image/png;base64,\S+" alt="garment \d+, \w', explorer.rows.value
+    )
+
+
+def test_sliders_are_laid_out_by_what_they_say(explorer):
+    kl = explorer.kl_per_dimension
+    lines = explorer.panel.view.children[0].children
+    placed = [line.children[0].description for line in lines]
+    assert placed == [f"z{j + 1}" for j in sorted(range(10), key=lambda j: -kl[j])]
+
+
+def test_dead_dimensions_are_said_to_be_unused(vae, index, drawn):
+    mean, std = index.posteriors.mean.clone(), index.posteriors.std.clone()
+    mean[:, 4], std[:, 4] = 0.05 * torch.randn(len(mean)), 1.0  # a variance below 0.01
+    explorer = Explorer(vae, PosteriorIndex(Posteriors(mean, std)), drawn)
+    assert explorer.unused == [j == 4 for j in range(10)]
+    assert explorer.sliders[4].description == "z5 unused"
+    assert ["vae-unused" in slider._dom_classes for slider in explorer.sliders] == explorer.unused
+    last = explorer.panel.view.children[0].children[-1]
+    assert last.children[0] is explorer.sliders[4]
 
 
 def test_a_saved_notebook_holds_a_picture_with_alt_text(explorer):
+    explorer.rules = ["likelihood", "euclidean", "gate"]
     data, metadata = explorer._repr_mimebundle_()
     assert data["image/png"]
     assert data["text/plain"] == repr(explorer)
     assert "nearest by log likelihood" in metadata["image/png"]["alt"]
+    assert "nearest by the gate" in metadata["image/png"]["alt"]
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
-def test_pictures_are_png_files_of_the_garments(drawn):
+def test_a_garment_as_a_png_file(drawn):
     garment = drawn.train_images[0]
     assert pixels(garment_png(garment)).equal(garment.flatten().long())
-    strip = Image.open(io.BytesIO(strip_png(drawn.train_images[:4], [True, False, True, False])))
-    assert strip.width == 4 * strip.width // 4
-    bars = [
-        strip.getpixel((strip.width // 8 + i * strip.width // 4, strip.height - 1))
-        for i in range(4)
-    ]
-    assert bars[0] == bars[2] != bars[1] == bars[3]
+    assert pixels(garment_png(garment / 255)).equal(garment.flatten().long())
 
 
 def test_parts_that_do_not_belong_together_are_refused(vae, index, drawn):
@@ -164,16 +433,17 @@ def test_parts_that_do_not_belong_together_are_refused(vae, index, drawn):
 
 
 def test_a_wardrobe_smaller_than_a_row(vae, drawn):
-    import dataclasses
-
     few = dataclasses.replace(
         drawn, train_images=drawn.train_images[:4], train_labels=drawn.train_labels[:4]
     )
     explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, few.train_images)), few)
     assert len(explorer.neighbors["likelihood"].indices) == 4
-    assert "4 of 4 garments in common" in explorer.message.value
+    assert "4 of 4 in common." in reading(explorer)
     with pytest.raises(ValueError, match="garment: expected 0 to 3, got 4"):
         explorer.garment_z(4)
+
+
+# ---- the front end ------------------------------------------------------------------------
 
 
 def test_the_echo_of_the_front_end_changes_nothing(explorer, vae, index):
@@ -188,6 +458,16 @@ def test_the_echo_of_the_front_end_changes_nothing(explorer, vae, index):
     assert_consistent(explorer, vae, index)
 
 
+def test_the_echo_of_another_scale_changes_nothing(explorer, vae, index):
+    explorer.z = [0.333] * 10
+    explorer.percentiles = True
+    for slider in explorer.sliders:
+        steps = round((slider.value - slider.min) / slider.step)
+        slider.set_state({"value": slider.min + steps * slider.step})
+    assert list(explorer.z) == [0.333] * 10
+    assert_consistent(explorer, vae, index)
+
+
 def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
     explorer.z = [0.333] * 10
     slider = explorer.sliders[0]
@@ -195,4 +475,96 @@ def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
     for value in (0.4, 0.35, 2.0, 0.35, 0.3):
         slider.set_state({"value": value})
         assert explorer.z[0] == value
+    assert_consistent(explorer, vae, index)
+
+
+def messages_of(explorer, monkeypatch) -> list[tuple[str, set[str]]]:
+    """Note what the kernel would send, as (kind of widget, names of what changed)."""
+    sent = []
+    for name, widget in (
+        *((f"slider {j}", slider) for j, slider in enumerate(explorer.sliders)),
+        *((f"box {j}", entry) for j, entry in enumerate(explorer.panel.entries)),
+        ("picture", explorer.picture),
+        ("rows", explorer.rows),
+        ("reading", explorer.reading),
+        ("z", explorer.panel.z_box),
+        ("message", explorer.panel.message),
+    ):
+
+        def note(change, name=name):
+            sent.append((name, change["name"]))
+
+        widget.observe(note, names=["value", "tooltip", "min", "max", "step", "_dom_classes"])
+    return sent
+
+
+def test_one_change_is_one_redraw_and_sends_only_what_changed(explorer, monkeypatch):
+    decode, calls = explorer._vae.decode, []
+    monkeypatch.setattr(explorer._vae, "decode", lambda z: calls.append(z) or decode(z))
+    sent = messages_of(explorer, monkeypatch)
+    explorer.sliders[4].value = 2.0
+    assert len(calls) == 1
+    assert sorted(sent) == [
+        ("box 4", "value"),
+        ("picture", "tooltip"),
+        ("picture", "value"),
+        ("reading", "value"),
+        ("rows", "value"),
+        ("slider 4", "value"),
+        ("z", "value"),
+    ]
+    assert next(name for name, _ in sent if not name.startswith("slider")) == "picture"
+
+
+def test_a_slow_model_draws_the_last_of_the_moves_that_waited(explorer, vae, index, monkeypatch):
+    """Twenty moves stand in the kernel's queue while a decode takes 300 ms."""
+    decode, calls = explorer._vae.decode, []
+
+    def slow(z):
+        calls.append(z)
+        time.sleep(0.3)
+        return decode(z)
+
+    monkeypatch.setattr(explorer._vae, "decode", slow)
+
+    async def kernel():
+        for step in range(1, 21):
+            explorer.sliders[step % 10].set_state({"value": step / 10})
+            await asyncio.sleep(0)  # the kernel takes the next message
+        neighbors = explorer.neighbors  # asked before the redraw that is due
+        for rule in explorer.rules:
+            expected = index.search(explorer.z, k=10, rule=rule)
+            assert neighbors[rule].indices.equal(expected.indices)
+        for step in range(1, 21):
+            explorer.sliders[0].set_state({"value": -step / 10})
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.2)
+
+    asyncio.run(kernel())
+    # a first one, one when asked, a last one; a busy machine may add a few, but not 40
+    assert len(calls) <= 6
+    monkeypatch.undo()
+    assert list(explorer.z) == [-2.0, *[step / 10 for step in range(11, 20)]]
+    assert_consistent(explorer, vae, index)
+
+
+def test_a_fast_model_draws_every_move_at_once():
+    drawn = []
+    pacer = Pacer(lambda: drawn.append(True))
+
+    async def kernel():
+        for number in range(5):
+            pacer.change()
+            assert len(drawn) == number + 1
+            await asyncio.sleep(0)
+
+    asyncio.run(kernel())
+
+
+def test_an_error_while_drawing_does_not_stop_the_next_draw(explorer, vae, index, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(explorer._vae, "decode", lambda z: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            explorer.z = [1.0] * 10
+    explorer.z = [0.5] * 10
     assert_consistent(explorer, vae, index)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tools.kernel import quiet_kernel
+from tools.nodelay import no_delay
 
 ROOT = Path(__file__).parents[1]
 OVERRIDES = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
@@ -25,12 +26,14 @@ def main(arguments: list[str]) -> int:
     quiet_kernel()
     quiet_lab()
     command = [sys.executable, "-m", "jupyterlab"]
-    command += [f"--ServerApp.root_dir={ROOT}"]
+    command += no_delay("jupyter_server.serverapp", "ServerApp")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container
+    if not any("root_dir" in argument for argument in arguments):
+        command += [f"--ServerApp.root_dir={ROOT}", str(ROOT / START)]
     # the last word is ours: the server listens on this machine only
-    command = [*command, *arguments, "--ServerApp.ip=127.0.0.1", str(ROOT / START)]
-    server = subprocess.Popen(command)
+    command = [*command, *arguments, "--ServerApp.ip=127.0.0.1"]
+    server = subprocess.Popen(command, cwd=ROOT)  # where it finds tools.nodelay
     while True:
         try:
             return server.wait()

@@ -1,0 +1,85 @@
+"""A real browser and the course's servers, for the tests, the screenshot and the timing."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, Playwright
+
+ROOT = Path(__file__).parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+HOW_TO_GET_IT = (
+    "Chromium was not found. Install it from the system's packages (Debian and Ubuntu: "
+    "apt install chromium), or with: .venv/bin/playwright install chromium"
+)
+SECONDS = 1000  # Playwright counts in milliseconds
+
+
+def find_chromium(playwright: Playwright) -> str | None:
+    """Return the path of the system's Chromium or Chrome, else of Playwright's own, else None."""
+    own = playwright.chromium.executable_path
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    return found or (own if os.path.exists(own) else None)
+
+
+def start_chromium(playwright: Playwright) -> Browser:
+    """Start the browser; raises a RuntimeError that says how to get one."""
+    path = find_chromium(playwright)
+    if path is None:
+        raise RuntimeError(HOW_TO_GET_IT)
+    return playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+@contextlib.contextmanager
+def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str, str]]:
+    """Run `tools.lab` or `tools.app` on a free port; yield its address and its token.
+
+    JupyterLab's settings and workspaces of the user are left alone.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "log"
+        settings = {f"JUPYTERLAB_{name}_DIR": scratch for name in ("SETTINGS", "WORKSPACES")}
+        command = [sys.executable, "-m", f"tools.{tool}", "--no-browser", "--port=0", *arguments]
+        with log.open("w") as file:
+            server = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env={**os.environ, **settings, **environment},
+            )
+        try:
+            yield _address(server, log)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)  # the server and its kernels
+            server.wait()
+
+
+def _address(server: subprocess.Popen, log: Path) -> tuple[str, str]:
+    for _ in range(600):
+        found = re.search(r"(http://127\.0\.0\.1:\d+)/\S*token=(\w+)", log.read_text())
+        if found:
+            return found[1], found[2]
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"the server printed no address: {log.read_text()}")
+
+
+def run_notebook(page: Page, address: str, token: str, path: str) -> None:
+    """Open a notebook in JupyterLab, `path` from its root, and run all its cells."""
+    page.goto(f"{address}/lab/tree/{path}?token={token}&reset")
+    # running before the kernel is there would clear the outputs and run nothing
+    page.wait_for_selector("text=Python 3 (ipykernel) | Idle", timeout=90 * SECONDS)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -1,0 +1,62 @@
+"""ipywidgets' own controls, with what they lack for this instrument."""
+
+import time
+from collections import deque
+from typing import Any
+
+import ipywidgets as widgets
+from traitlets import Unicode
+
+ECHO_SECONDS = 10.0  # how long the front end may take to send a superseded value back
+
+
+class EchoProofSlider(widgets.FloatSlider):
+    """A FloatSlider that tells a person's move from its own echo.
+
+    The front end rounds every value it is given to the slider's steps, and sends the rounded value
+    back as if a person had moved the slider. That would round z, or, arriving late, undo a change.
+    """
+
+    def __init__(self, **options: Any):
+        # what the front end may still send back, and since when
+        self._placed: deque[tuple[float, float]] = deque(maxlen=64)
+        super().__init__(**options)
+
+    def place(self, value: float) -> None:
+        """Set the value from Python."""
+        self._placed.append((value, time.monotonic()))
+        self.value = value
+
+    def rescale(self, low: float, high: float, step: float, value: float) -> None:
+        """Set the value together with another scale."""
+        wide = {"min": min(low, self.min), "max": max(high, self.max)}  # type: ignore[has-type]
+        with self.hold_sync():  # one message, in which they fit together
+            self.set_trait("min", wide["min"])
+            self.set_trait("max", wide["max"])
+            self.place(value)
+            self.min, self.max, self.step = low, high, step
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the front end sends, unless it is an echo."""
+        value = sync_data.get("value")
+        if value is not None:
+            while len(self._placed) > 1 and time.monotonic() - self._placed[0][1] > ECHO_SECONDS:
+                self._placed.popleft()
+            near = [abs(value - placed) <= 0.51 * self.step for placed, _ in self._placed]
+            if any(near):  # and what was placed before it will not come back any more
+                while len(self._placed) > len(near) - near.index(True):
+                    self._placed.popleft()
+                sync_data = {name: sync_data[name] for name in sync_data if name != "value"}
+            else:
+                self._placed.clear()
+        super().set_state(sync_data)
+
+
+class DescribedImage(widgets.Image):
+    """An Image whose `tooltip` is its text for those who do not see it.
+
+    The page's <img> gets it as its title, which a browser takes for the name of a picture without
+    alt text. The front end sets a title only where there is a description, and it is empty.
+    """
+
+    description = Unicode("").tag(sync=True)
