@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,13 @@ def start_chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=FLAGS)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextlib.contextmanager
 def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str, str]]:
     """Run `tools.lab` or `tools.app` on a free port; yield its address and its token.
@@ -48,7 +56,8 @@ def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str,
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log"
         settings = {f"JUPYTERLAB_{name}_DIR": scratch for name in ("SETTINGS", "WORKSPACES")}
-        command = [sys.executable, "-m", f"tools.{tool}", "--no-browser", "--port=0", *arguments]
+        command = [sys.executable, "-m", f"tools.{tool}", "--no-browser"]
+        command += [f"--port={free_port()}", *arguments]
         with log.open("w") as file:
             server = subprocess.Popen(
                 command,
@@ -61,7 +70,8 @@ def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str,
         try:
             yield _address(server, log)
         finally:
-            os.killpg(server.pid, signal.SIGTERM)  # the server and its kernels
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(server.pid, signal.SIGTERM)  # the server and its kernels
             server.wait()
 
 

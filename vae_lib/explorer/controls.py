@@ -1,11 +1,10 @@
-"""ipywidgets' own controls, with what they lack for this instrument."""
+"""ipywidgets' slider, with what it lacks for this instrument."""
 
 import time
 from collections import deque
 from typing import Any
 
 import ipywidgets as widgets
-from traitlets import Unicode
 
 ECHO_SECONDS = 10.0  # how long the front end may take to send a superseded value back
 
@@ -50,13 +49,3 @@ class EchoProofSlider(widgets.FloatSlider):
             else:
                 self._placed.clear()
         super().set_state(sync_data)
-
-
-class DescribedImage(widgets.Image):
-    """An Image whose `tooltip` is its text for those who do not see it.
-
-    The page's <img> gets it as its title, which a browser takes for the name of a picture without
-    alt text. The front end sets a title only where there is a description, and it is empty.
-    """
-
-    description = Unicode("").tag(sync=True)

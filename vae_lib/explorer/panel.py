@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from vae_lib.explorer.controls import DescribedImage, EchoProofSlider
+from vae_lib.explorer.controls import EchoProofSlider
 from vae_lib.explorer.scale import AS_Z, Scale
 from vae_lib.explorer.state import ROW_RULES, z_to_text
 
@@ -43,7 +43,7 @@ class Panel:
         dimensions = range(len(unused))
         self.sliders = [self._slider(j, kl_per_dimension[j], unused[j]) for j in dimensions]
         self.entries = [self._entry(j) for j in dimensions]
-        self.picture = DescribedImage(format="png").add_class("vae-picture")
+        self.picture = widgets.Image(format="png").add_class("vae-picture")
         self.message = widgets.HTML().add_class("vae-message")
         self.buttons = {name: self._button(name, *what) for name, what in calls.buttons.items()}
         self.z_box = self._text("z", "all numbers of z at once", calls.typed)
@@ -155,9 +155,9 @@ class Panel:
 
 
 def looks() -> widgets.HTML:
-    """Return the widget that holds the style sheet, and names the sliders' handles."""
+    """Return the widget that holds the style sheet, and a script for screen readers."""
     css = (HERE / "explorer.css").read_text(encoding="utf-8")
-    script = (HERE / "label_sliders.js").read_text(encoding="utf-8")
+    script = (HERE / "accessible.js").read_text(encoding="utf-8")
     without_comments = "".join(
         line for line in script.splitlines(True) if not line.lstrip().startswith("//")
     )

@@ -246,9 +246,11 @@ class Explorer(widgets.VBox):
         shown = min(SHOWN, len(self._index))
         self._answer = ask(self._vae, self._index, self._z, self._rules, shown)
         self.rows.value = rows_html(self._answer, self._images, self._garment_uri)
+        alt = html.escape(f"Decoded from z. {winners(self._answer, self._images)}.")
         sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._sentences())
-        self.reading.value = f'<div data-z="{z_to_text(self._z)}">{sentences}</div>'
-        self.picture.tooltip = f"Decoded from z. {winners(self._answer, self._images)}."
+        self.reading.value = (
+            f'<div data-z="{z_to_text(self._z)}" data-alt="{alt}">{sentences}</div>'
+        )
 
     def _sentences(self) -> list[str]:
         """Return what there is to say of the current z."""

@@ -1,0 +1,84 @@
+"""`course.py app`: the explorer alone, as a page of its own, served by Voilà on 127.0.0.1.
+
+The address that it prints holds a token, so that other users of this machine stay out.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+from tools.kernel import quiet_kernel
+from tools.nodelay import no_delay
+
+ROOT = Path(__file__).parents[1]
+CODE = """\
+from vae_lib import Explorer, PosteriorIndex, encode_dataset, load_images, load_pretrained
+
+images = load_images("auto")
+vae = load_pretrained(images.name, latent_dim=10)
+explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, images.train_images)), images)
+explorer.garment_z(11)
+explorer
+"""
+# Voilà's page as it is, but for a font that it would fetch from elsewhere: nothing here uses it
+TEMPLATE = """\
+{% extends 'voila/templates/lab/index.html.j2' %}
+{% import 'spinner.macro.html.j2' as spinner %}
+{% block notebook_css %}
+{{ resources.include_js('static/voila-style.js') }}
+{{ spinner.css() }}
+{{ super.super() }}
+<style>
+  .jp-mod-noOutputs.jp-mod-noInput { display: none; }
+  body .vae-explorer { margin: 0 auto; }
+</style>
+{% endblock %}
+"""
+
+
+def write_template(folder: Path) -> None:
+    """Write the page's template where Voilà looks for one named explorer."""
+    template = folder / "voila" / "templates" / "explorer"
+    template.mkdir(parents=True)
+    (template / "conf.json").write_text('{"base_template": "lab"}')
+    (template / "index.html.j2").write_text(TEMPLATE)
+
+
+def write_notebook(folder: Path) -> Path:
+    """Write the one-cell notebook that Voilà turns into the page."""
+    cell = nbformat.v4.new_code_cell(CODE)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    path = folder / "explorer.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the page; further arguments, such as --no-browser or --theme=dark, are passed on."""
+    quiet_kernel()
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_notebook(Path(folder))
+        write_template(Path(folder))
+        paths = filter(None, (folder, os.environ.get("JUPYTER_PATH")))
+        environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(paths)}
+        command = [sys.executable, "-m", "voila", str(path), "--template=explorer", "--token"]
+        command += arguments
+        command += no_delay("voila.app", "Voila")
+        # the last word is ours: the server listens on this machine only
+        command += ["--Voila.ip=127.0.0.1"]
+        # in ROOT it finds tools.nodelay
+        server = subprocess.Popen(command, cwd=ROOT, env=environment)
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                pass  # the server got it too, and stops its kernels
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
