@@ -36,3 +36,12 @@ def index(vae, drawn):
     from vae_lib import PosteriorIndex, encode_dataset
 
     return PosteriorIndex(encode_dataset(vae, drawn.train_images))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the notes that tests took with `record_property("note", ...)`, timings for example."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    for report in reports:
+        for name, text in report.user_properties:
+            if name == "note" and report.when == "call":
+                terminalreporter.write_line(f"\n{report.nodeid}\n{text}")

@@ -10,22 +10,22 @@ from typing import Any
 SETTING = "kernel_websocket_connection_class"  # the same in jupyter_server and in Voilà
 
 try:
-    from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+    from jupyter_server.services.kernels.connection.channels import (
+        ZMQChannelsWebsocketConnection as Connection,
+    )
 except ImportError:  # another jupyter_server than the one we know: do without
-    ZMQChannelsWebsocketConnection = None
+    Connection = object  # type: ignore[assignment, misc]
 
 
-if ZMQChannelsWebsocketConnection is not None:
+class NoDelay(Connection):
+    """A kernel's websocket with TCP_NODELAY."""
 
-    class NoDelay(ZMQChannelsWebsocketConnection):
-        """A kernel's websocket with TCP_NODELAY."""
-
-        def connect(self) -> Any:
-            """Connect as ever, then turn TCP_NODELAY on where the websocket can."""
-            set_nodelay = getattr(self.websocket_handler, "set_nodelay", None)
-            if set_nodelay is not None:
-                set_nodelay(True)
-            return super().connect()
+    def connect(self) -> Any:
+        """Connect as ever, with TCP_NODELAY where the websocket can."""
+        set_nodelay = getattr(self.websocket_handler, "set_nodelay", None)
+        if set_nodelay is not None:
+            set_nodelay(True)
+        return super().connect()
 
 
 def no_delay(module: str, application: str) -> list[str]:
@@ -34,6 +34,6 @@ def no_delay(module: str, application: str) -> list[str]:
     For example `no_delay("jupyter_server.serverapp", "ServerApp")`.
     """
     server = getattr(importlib.import_module(module), application, None)
-    if ZMQChannelsWebsocketConnection is None or not hasattr(server, SETTING):
+    if Connection is object or not hasattr(server, SETTING):
         return []
     return [f"--{application}.{SETTING}={__name__}.NoDelay"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from vae_lib.explorer.scale import Scale
+
 ECHO_SECONDS = 10.0  # how long the front end may take to send a superseded value back
 
 
@@ -26,14 +28,18 @@ class EchoProofSlider(widgets.FloatSlider):
         self._placed.append((value, time.monotonic()))
         self.value = value
 
-    def rescale(self, low: float, high: float, step: float, value: float) -> None:
-        """Set the value together with another scale."""
-        wide = {"min": min(low, self.min), "max": max(high, self.max)}  # type: ignore[has-type]
-        with self.hold_sync():  # one message, in which they fit together
-            self.set_trait("min", wide["min"])
-            self.set_trait("max", wide["max"])
-            self.place(value)
-            self.min, self.max, self.step = low, high, step
+    def rescale(self, before: Scale, after: Scale, value: float) -> None:
+        """Set the value together with another scale.
+
+        In three messages: the front end looks at the value before it looks at the scale, and would
+        push it between the old ends. So the scale is first widened until it holds both values.
+        """
+        with self.hold_sync():
+            self.min, self.max = min(before.low, after.low), max(before.high, after.high)
+            self.step = min(before.step, after.step)
+        self.place(value)
+        with self.hold_sync():
+            self.min, self.max, self.step = after.low, after.high, after.step
 
     def set_state(self, sync_data: dict) -> None:
         """Take what the front end sends, unless it is an echo."""

@@ -60,8 +60,8 @@ class Panel:
         self._showing = True
         for j, (value, slider, entry) in enumerate(zip(z, self.sliders, self.entries, strict=True)):
             if scale is not self._scale:
-                slider.rescale(scale.low, scale.high, scale.step, scale.nearest(value))
-                entry.tooltip = f"z{j + 1} {scale.unit}"
+                slider.rescale(self._scale, scale, scale.nearest(value))
+                entry.description = f"z{j + 1} {scale.unit}"
             elif slider.value != scale.nearest(value):
                 slider.place(scale.nearest(value))
             entry.value = round(scale.place(value), DIGITS)
@@ -103,7 +103,7 @@ class Panel:
         return slider
 
     def _entry(self, j: int) -> widgets.FloatText:
-        entry = widgets.FloatText(tooltip=f"z{j + 1} {AS_Z.unit}")
+        entry = widgets.FloatText(description=f"z{j + 1} {AS_Z.unit}")
         entry.observe(self._calling(self._calls.moved, j), names="value")
         return entry
 

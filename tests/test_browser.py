@@ -1,0 +1,499 @@
+"""The explorer as a person meets it: in Chromium, in JupyterLab and in the app.
+
+Needs a browser: without one, these tests skip and say how to get it, and in CI they fail.
+"""
+
+import base64
+import io
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vae_lib import gated_search, roundtrip
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
+axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytest.importorskip("voila")
+
+from tools import latency  # noqa: E402
+from tools.browser import (  # noqa: E402
+    HOW_TO_GET_IT,
+    SECONDS,
+    find_chromium,
+    run_notebook,
+    serve,
+    start_chromium,
+)
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+WIDE, HALF = {"width": 1280, "height": 800}, {"width": 640, "height": 800}
+EXPLORER = ".vae-explorer"
+# What JupyterLab itself says, whatever is shown in it: none so far.
+ANSWERS = 20  # seconds that a busy machine may take to show a change
+SLOW_CODE = """\
+import time
+import ipywidgets
+from vae_lib import Explorer, PosteriorIndex, encode_dataset, load_images, load_pretrained
+
+images, vae = load_images("drawn"), load_pretrained("drawn")
+explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, images.train_images)), images)
+decode, count = vae.decode, ipywidgets.Label("0").add_class("count")
+
+def slow(z):
+    time.sleep(0.3)
+    count.value = str(int(count.value) + 1)
+    return decode(z)
+
+vae.decode = slow
+ipywidgets.VBox([count, explorer])
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        if find_chromium(playwright) is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_GET_IT)
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, tmp_path_factory):
+    """JupyterLab on copies of the notebooks, which it may save as it likes."""
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", root)
+    latency.write_notebook(root)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(SLOW_CODE)]
+    slow = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(slow, root / "slow.ipynb")
+    with serve("lab", f"--ServerApp.root_dir={root}", VAE_LIB_IMAGES="drawn") as (address, token):
+        yield address, token
+
+
+class Watch:
+    """Notes what a page complains of, and what it asks from elsewhere."""
+
+    def __init__(self, page, address: str):
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self._here = (address, address.replace("http:", "ws:"), "data:", "blob:", "about:")
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._requested)
+        page.on("websocket", self._requested)
+
+    def _requested(self, request) -> None:
+        if not request.url.startswith(self._here):
+            self.elsewhere.append(request.url)
+
+
+def open_in_lab(chromium, lab, notebook: str):
+    address, token = lab
+    page = chromium.new_page(viewport=WIDE)
+    page.watch = Watch(page, address)
+    run_notebook(page, address, token, notebook)
+    page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
+    return page
+
+
+@pytest.fixture(scope="module")
+def lab_page(chromium, lab):
+    """Notebook 00, all its cells run."""
+    page = open_in_lab(chromium, lab, "00_start_here.ipynb")
+    # the cells below the explorer move its sliders; wait until they are through
+    page.locator(EXPLORER).get_by_text("Far from anything").wait_for(timeout=60 * SECONDS)
+    page.evaluate(f"document.querySelector('{EXPLORER}').scrollIntoView()")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def app_page(chromium):
+    with serve("app", "--theme=dark", VAE_LIB_IMAGES="drawn") as (address, token):
+        page = chromium.new_page(viewport=WIDE)
+        page.watch = Watch(page, address)
+        page.address = address
+        page.goto(f"{address}/?token={token}")
+        page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
+        yield page
+        page.close()
+
+
+@pytest.fixture(params=["lab", "app"])
+def page(request):
+    """The explorer in JupyterLab, light, and in the app, dark; at z = 0."""
+    page = request.getfixturevalue(f"{request.param}_page")
+    page.set_viewport_size(WIDE)
+    page.locator(EXPLORER).get_by_role("button", name="Reset").click()
+    wait_for_z(page, [0.0] * 10)
+    return page
+
+
+# ---- what the page shows ------------------------------------------------------------------
+
+
+def slider(page, j: int):
+    return page.locator(EXPLORER).get_by_role("slider", name=f"z{j + 1}", exact=True)
+
+
+def shown_z(page) -> list[float]:
+    return page.evaluate("JSON.parse(document.querySelector('[data-z]').dataset.z)")
+
+
+def shown_pixels(page) -> np.ndarray:
+    """Return the bytes of the page's picture, decoded, [28, 28] in [0, 1]."""
+    encoded = page.evaluate(
+        """async () => {
+          const answer = await fetch(document.querySelector("img.vae-picture").src);
+          const bytes = new Uint8Array(await answer.arrayBuffer());
+          return btoa(String.fromCharCode(...bytes));
+        }"""
+    )
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))) / 255
+
+
+def shown_rows(page) -> dict[str, list[int]]:
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".vae-row")].map((row) =>
+          [row.dataset.rule, [...row.children].map((item) => Number(item.dataset.garment))]))"""
+    )
+
+
+def until(page, condition, *arguments, seconds: float = ANSWERS):
+    """Wait until condition(page, ...) holds, then return what it says."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition(page, *arguments)) and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    return answer
+
+
+def wait_for_z(page, z: list[float]) -> None:
+    until(page, lambda page: shown_z(page) == pytest.approx(z, abs=1e-9))
+    assert shown_z(page) == pytest.approx(z, abs=1e-9)
+
+
+def assert_truthful(page, vae, index) -> None:
+    """The picture is decode(z) and the rows are the searches, for the z that the page names."""
+    z = shown_z(page)
+    with torch.no_grad():
+        decoded = vae.decode(torch.tensor([z], dtype=torch.float64)).reshape(28, 28).numpy()
+    assert np.abs(shown_pixels(page) - decoded).max() <= 1 / 255
+    rows = shown_rows(page)
+    assert len(rows) >= 2
+    for rule, garments in rows.items():
+        if rule == "gate":
+            expected = gated_search(vae, index, z)
+        elif rule == "round trip":
+            expected = index.search(roundtrip(vae, z)[0])
+        else:
+            expected = index.search(z, rule=rule)
+        assert garments == expected.indices.tolist(), rule
+
+
+# ---- moving -------------------------------------------------------------------------------
+
+
+def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
+    before = shown_pixels(page), shown_rows(page)
+    slider(page, 8).focus()
+    z = [0.0] * 10
+    for key, step in [("ArrowRight", 0.05), ("ArrowUp", 0.05), ("PageUp", 0.25), ("End", 4.65)]:
+        page.keyboard.press(key)
+        z[8] += step
+        wait_for_z(page, z)
+        assert_truthful(page, vae, index)
+    assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
+    assert shown_rows(page) != before[1]
+
+
+def drag(page, j: int, to: float, steps: int) -> None:
+    """Drag a slider by the mouse to a fraction of its track, the button still down at the end."""
+    handle = slider(page, j).bounding_box()
+    track = slider(page, j).locator("xpath=ancestor::*[contains(@class,'noUi-target')]")
+    box = track.bounding_box()
+    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + to * box["width"], box["y"] + box["height"] / 2, steps=steps)
+
+
+def settled_z(page) -> list[float]:
+    """Wait until z stands still."""
+    z = None
+    while z != (z := shown_z(page)):
+        page.wait_for_timeout(700)
+    return z
+
+
+def test_the_mouse_drags_a_slider_and_picture_and_rows_follow(page, vae, index):
+    before = shown_pixels(page), shown_rows(page)
+    drag(page, 9, to=0.8, steps=15)
+    page.mouse.up()
+    until(page, lambda page: shown_z(page)[9] > 2.5)
+    z = settled_z(page)
+    assert z[:9] == [0.0] * 9
+    assert z[9] == pytest.approx(3.0, abs=0.3)
+    assert float(slider(page, 9).get_attribute("aria-valuenow")) == pytest.approx(z[9], abs=0.06)
+    assert_truthful(page, vae, index)
+    assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
+    assert shown_rows(page) != before[1]
+
+
+def test_all_numbers_at_once_junk_and_what_lies_outside(page, vae, index):
+    box = page.locator(EXPLORER).get_by_label("z", exact=True)
+    z = [7.25, -2.0, 0.123456789, *[0.0] * 7]
+    box.fill(str(z))
+    box.press("Enter")
+    wait_for_z(page, z)
+    assert shown_z(page) == z  # exactly, also in the dimension that is beyond its slider
+    assert_truthful(page, vae, index)
+    outside = page.locator(f"{EXPLORER} .vae-outside")
+    assert outside.count() == 1
+    assert "z1" in outside.inner_text()
+    page.get_by_text("searched as it is: z1 = 7.25").wait_for()
+    box.fill("seven shoes")
+    box.press("Enter")
+    page.get_by_text("“seven” is no number. Expected 10 numbers.").wait_for()
+    assert box.input_value() == "seven shoes"
+    page.wait_for_timeout(500)  # for echoes, which must change nothing
+    assert shown_z(page) == z
+
+
+def test_percentiles_and_rules(page, vae, index):
+    explorer = page.locator(EXPLORER)
+    explorer.get_by_label("percentiles").check()
+    until(page, lambda page: slider(page, 3).get_attribute("aria-valuemax") == "99.5")
+    assert slider(page, 3).get_attribute("aria-valuenow") == "50.0"
+    slider(page, 3).press("ArrowRight")
+    wait_for_z(page, [0, 0, 0, statistics.NormalDist().inv_cdf(0.505), *[0] * 6])
+    for rule in ("gate", "round trip", "mahalanobis", "scaled-euclidean"):
+        explorer.get_by_label(rule, exact=True).check()
+        until(page, lambda page, rule: rule in shown_rows(page), rule)
+    explorer.get_by_label("percentiles").uncheck()
+    until(page, lambda page: slider(page, 3).get_attribute("aria-valuemax") == "5.0")
+    page.wait_for_timeout(500)  # for echoes, which must change nothing
+    assert shown_z(page)[3] == statistics.NormalDist().inv_cdf(0.505)
+    assert len(shown_rows(page)) == 6
+    assert_truthful(page, vae, index)
+    for rule in ("gate", "round trip", "mahalanobis", "scaled-euclidean"):
+        explorer.get_by_label(rule, exact=True).uncheck()
+    until(page, lambda page: len(shown_rows(page)) == 2)
+    assert list(shown_rows(page)) == ["likelihood", "euclidean"]
+
+
+def test_every_button_and_the_copy(page, vae, index):
+    explorer = page.locator(EXPLORER)
+    names = ["From the prior", "From a posterior", "Uniform", "A garment's z", "Round trip"]
+    for name in names:
+        before = shown_z(page)
+        explorer.get_by_role("button", name=name, exact=True).focus()
+        page.keyboard.press("Enter")
+        until(page, lambda page, before: shown_z(page) != before, before)
+        assert shown_z(page) != before, name
+        page.wait_for_timeout(300)  # for echoes, which must change nothing
+        assert_truthful(page, vae, index)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    explorer.get_by_role("button", name="Copy z").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == str(shown_z(page))
+    garment = explorer.get_by_label("garment")
+    garment.fill("42")
+    garment.press("Enter")
+    wait_for_z(page, index.posteriors.mean[42].tolist())
+    assert shown_rows(page)["euclidean"][0] == 42
+
+
+# ---- for everybody ------------------------------------------------------------------------
+
+
+def accessible(page) -> list[tuple[str, str]]:
+    """Return role and name of all that Chromium tells a screen reader."""
+    client = page.context.new_cdp_session(page)
+    nodes = client.send("Accessibility.getFullAXTree")["nodes"]
+    client.detach()
+    return [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes
+        if not node["ignored"]
+    ]
+
+
+def test_a_screen_reader_is_told_of_controls_and_winners(page, index, drawn):
+    told = accessible(page)
+    names = {name for role, name in told if role == "slider"}
+    assert names == {f"z{j + 1}" for j in range(10)}
+    boxes = {name for role, name in told if role == "spinbutton"}
+    assert boxes == {f"z{j + 1} as a number" for j in range(10)}
+
+    def picture(page) -> str:
+        return next(n for role, n in accessible(page) if n.startswith("Decoded from z."))
+
+    for z in ([0.0] * 10, [1.0] * 10):
+        box = page.locator(EXPLORER).get_by_label("z", exact=True)
+        box.fill(str(z))
+        box.press("Enter")
+        wait_for_z(page, z)
+        for rule, unit in (("likelihood", "log q"), ("euclidean", "distance")):
+            best = index.search(z, k=1, rule=rule)
+            score = f"{best.scores[0]:.{1 if unit == 'log q' else 2}f}".replace("-", "−")
+            name = drawn.class_names[drawn.train_labels[best.indices[0]]]
+            until(page, lambda page, text: text in picture(page), f"{name}, {unit} {score}")
+            assert f"{name}, {unit} {score}" in picture(page)
+            first = f"garment {best.indices[0]}, {name}"
+            assert any(name.startswith(first) for role, name in accessible(page))
+
+
+def test_the_tab_key_reaches_every_control(page):
+    slider(page, 0).locator("xpath=ancestor::*[contains(@class,'vae-sliders')]").evaluate(
+        "grid => grid.querySelector('[role=slider]').focus()"
+    )
+    reached = set()
+    for _ in range(45):
+        reached.add(
+            page.evaluate(
+                """() => { const e = document.activeElement;
+                return e.closest(".vae-explorer") ? e.getAttribute("aria-label")
+                  || e.labels?.[0]?.textContent || e.closest("label")?.textContent
+                  || e.textContent || e.type : "" }"""
+            )
+        )
+        page.keyboard.press("Tab")
+    wanted = {f"z{j + 1}" for j in range(10)} | {f"z{j + 1} as a number" for j in range(10)}
+    wanted |= {"likelihood", "euclidean", "mahalanobis", "scaled-euclidean", "round trip", "gate"}
+    assert wanted - reached == set()
+    assert len(reached) >= len(wanted) + 7 + 3  # buttons; z, garment and percentiles
+
+
+@pytest.mark.parametrize("theme", ["lab light", "lab dark", "app dark"])
+def test_axe_finds_no_fault(theme, request):
+    where, shade = theme.split()
+    page = request.getfixturevalue(f"{where}_page")
+    if where == "lab" and shade == "dark":
+        set_lab_theme(page, "JupyterLab Dark")
+    box = page.locator(EXPLORER).get_by_label("z", exact=True)
+    box.fill(str([6.0] + [0.0] * 9))  # with a slider that is marked
+    box.press("Enter")
+    wait_for_z(page, [6.0] + [0.0] * 9)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.mouse.move(0, 0)
+    results = axe_playwright.Axe().run(page, context=EXPLORER)
+    if where == "lab" and shade == "dark":
+        set_lab_theme(page, "JupyterLab Light")
+    found = [
+        (violation["id"], node["html"][:200], node["failureSummary"])
+        for violation in results.response["violations"]
+        for node in violation["nodes"]
+    ]
+    assert not found, found
+    assert any(each["id"] == "color-contrast" for each in results.response["passes"])
+    assert "label" in {each["id"] for each in results.response["passes"]}, background
+
+
+def set_lab_theme(page, theme: str) -> None:
+    page.keyboard.press("Control+Shift+c")  # the palette of commands
+    page.locator(".lm-CommandPalette-input").fill(f"Use Theme: {theme}")
+    page.locator(".lm-CommandPalette-item").get_by_text(f"Use Theme: {theme}").first.click()
+    light = "true" if theme.endswith("Light") else "false"
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+    page.wait_for_timeout(500)  # the style sheet is loaded after the attribute is set
+
+
+@pytest.mark.parametrize("size", [WIDE, HALF], ids=["wide", "half"])
+def test_it_fits_without_scrolling(page, size):
+    page.set_viewport_size(size)
+    in_lab = page.locator(".jp-NotebookPanel").count() > 0
+    if in_lab and size is HALF:
+        page.keyboard.press("Control+b")  # hides the list of files
+        page.wait_for_timeout(1000)
+    box = page.locator(EXPLORER).bounding_box()
+    room = page.evaluate(
+        """() => (document.querySelector(".jp-WindowedPanel-outer") ?? document.documentElement)
+          .clientHeight"""
+    )
+    spilt = page.evaluate(
+        f"""() => {{ const e = document.querySelector("{EXPLORER}");
+          return e.scrollWidth - e.clientWidth }}"""
+    )
+    if in_lab and size is HALF:
+        page.set_viewport_size(WIDE)
+        page.keyboard.press("Control+b")
+    assert box["width"] > 480
+    assert box["height"] <= room
+    assert spilt <= 0
+
+
+def test_the_app_shows_no_code_and_takes_only_its_token(app_page):
+    text = app_page.evaluate("document.body.innerText")
+    assert "import" not in text
+    assert "encode_dataset" not in app_page.content()
+    stranger = app_page.context.browser.new_page()
+    answer = stranger.goto(app_page.address)
+    assert "login" in answer.url
+    assert stranger.locator(EXPLORER).count() == 0
+    stranger.close()
+
+
+def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):
+    assert page.watch.elsewhere == []
+    assert page.watch.complaints == []
+
+
+# ---- speed --------------------------------------------------------------------------------
+
+
+def test_from_key_press_to_picture(chromium, lab, record_property):
+    page = open_in_lab(chromium, lab, latency.NOTEBOOK)
+    times = latency.measure(page)
+    record_property("note", latency.report(times))  # printed at the end of the run
+    page.close()
+    assert min(map(len, times.values())) == latency.PRESSES
+    assert latency.ratio(times) <= 2
+
+
+def test_fed_a_slow_model_the_last_position_arrives_and_nothing_piles_up(chromium, lab, vae, index):
+    """300 ms a decode, and a drag that sends the mouse to sixty places."""
+    page = open_in_lab(chromium, lab, "slow.ipynb")
+
+    def count() -> int:
+        return int(page.locator(".count").inner_text())
+
+    drag(page, 9, to=0.2, steps=30)
+    drawn_at_the_turn = count()
+    box = slider(page, 9).locator("xpath=ancestor::*[contains(@class,'noUi-target')]")
+    place = box.bounding_box()
+    page.mouse.move(place["x"] + 0.9 * place["width"], place["y"] + 5, steps=30)
+    at_release = count()
+    page.mouse.up()
+    until(page, lambda page: shown_z(page)[9] == pytest.approx(4.0, abs=0.3))
+    z = settled_z(page)
+    assert z[9] == pytest.approx(4.0, abs=0.3)
+    assert float(slider(page, 9).get_attribute("aria-valuenow")) == pytest.approx(z[9], abs=0.06)
+    assert_truthful(page, vae, index)
+    # one that was being drawn at the release, one for the last place, and one to spare
+    assert count() - at_release <= 3
+    assert drawn_at_the_turn <= 30
+    # ten clicks at once, which the front end sends without waiting
+    before = count()
+    page.evaluate(
+        """() => { const all = [...document.querySelectorAll(".vae-explorer button")];
+          const button = all.find((each) => each.textContent === "From the prior");
+          for (let i = 0; i < 10; i++) button.click() }"""
+    )
+    until(page, lambda page: shown_z(page) != z)
+    settled_z(page)
+    assert count() - before <= 4
+    assert_truthful(page, vae, index)
+    assert page.watch.complaints == []
+    page.close()
