@@ -19,6 +19,7 @@ ALL = TEST + ["app", "browser", "cluster"]  # for `test --all`
 COMMANDS = {
     # name: (what it does, the extras of pyproject.toml that it needs)
     "lab": ("open the notebooks in JupyterLab", LAB),
+    "app": ("open the explorer alone, as a page of its own", LAB + ["app"]),
     "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),

@@ -1,6 +1,6 @@
 """The explorer as a person meets it: in Chromium, in JupyterLab and in the app.
 
-Needs a browser: without one, these tests skip and say how to get it, and in CI they fail.
+Needs a browser: without one, these tests skip and say how to get it; in CI, on Linux, they fail.
 """
 
 import base64
@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -63,7 +64,8 @@ ipywidgets.VBox([count, explorer])
 def chromium():
     with sync_api.sync_playwright() as playwright:
         if find_chromium(playwright) is None:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_GET_IT)
+            must_run = os.environ.get("CI") and sys.platform == "linux"
+            (pytest.fail if must_run else pytest.skip)(HOW_TO_GET_IT)
         browser = start_chromium(playwright)
         yield browser
         browser.close()
@@ -402,11 +404,12 @@ def test_axe_finds_no_fault(theme, request):
 
 
 def set_lab_theme(page, theme: str) -> None:
-    page.keyboard.press("Control+Shift+c")  # the palette of commands
+    page.get_by_role("menuitem", name="View", exact=True).click()
+    page.get_by_role("menuitem", name="Activate Command Palette").click()
     page.locator(".lm-CommandPalette-input").fill(f"Use Theme: {theme}")
     page.locator(".lm-CommandPalette-item").get_by_text(f"Use Theme: {theme}").first.click()
     light = "true" if theme.endswith("Light") else "false"
-    page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+    page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
     page.wait_for_timeout(500)  # the style sheet is loaded after the attribute is set
 
 

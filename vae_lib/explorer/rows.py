@@ -1,7 +1,7 @@
 """The text below the sliders as HTML: how familiar z is, and the rows of nearest garments."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vae_lib.data import Images
@@ -96,11 +96,9 @@ def rows_html(answer: Answer, images: Images, picture: Callable[[int], str]) -> 
     picture: from a garment's number to the address of its picture. A shared garment has a frame,
     and carries in every row the place that it has in the first one.
     """
-    places = {garment: place for place, garment in enumerate(_first_row(answer), 1)}
-    badges = {garment: places[garment] for garment in answer.shared}
-    parts = []
+    shared, parts = answer.shared, []
     for rule, neighbors in answer.neighbors.items():
-        items = [_item(c, badges, picture) for c in captions(neighbors, images)]
+        items = [_item(c, shared.get(c.garment), picture) for c in captions(neighbors, images)]
         text = html.escape(title(rule, answer))
         parts.append(
             f'<div class="vae-title" style="--rule: {RULE_COLORS[rule]}"><b>{text}</b></div>'
@@ -109,13 +107,8 @@ def rows_html(answer: Answer, images: Images, picture: Callable[[int], str]) -> 
     return "".join(parts)
 
 
-def _first_row(answer: Answer) -> Sequence[int]:
-    return next(iter(answer.neighbors.values())).indices.tolist()
-
-
-def _item(caption: Caption, badges: dict[int, int], picture: Callable[[int], str]) -> str:
+def _item(caption: Caption, shared: int | None, picture: Callable[[int], str]) -> str:
     name = html.escape(caption.class_name)
-    shared = badges.get(caption.garment)
     badge = f'<span class="vae-badge">{shared}</span>' if shared else ""
     alt = f"garment {caption.garment}, {name}" + (f", shared, {shared}" if shared else "")
     probability = f"<br>{html.escape(caption.probability)}" if caption.probability else ""

@@ -31,10 +31,11 @@ class Answer:
         return self.mahalanobis2 < self.familiar_below
 
     @property
-    def shared(self) -> list[int]:
-        """The garments that are in every row, in the order of the first row; none for one row."""
+    def shared(self) -> dict[int, int]:
+        """The garments that are in every row, with their place in the first row; none for one."""
         first, *others = [neighbors.indices.tolist() for neighbors in self.neighbors.values()]
-        return [g for g in first if others and all(g in row for row in others)]
+        places = enumerate(first, 1)
+        return {g: place for place, g in places if others and all(g in row for row in others)}
 
 
 def ask(

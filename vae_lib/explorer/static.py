@@ -46,4 +46,6 @@ def _draw_row(row: Figure, answer: Answer, rule: str, images: Images) -> None:
         )
         draw_garment(cell, images.train_images[caption.garment], text)
         if caption.garment in answer.shared:
-            cell.axhline(27.4, color=SHARED_COLOR, linewidth=5)
+            cell.spines[:].set(visible=True, color=SHARED_COLOR, linewidth=3)
+            place = f"{answer.shared[caption.garment]}"
+            cell.text(0, 0.5, place, va="top", weight="bold", backgroundcolor=SHARED_COLOR, size=8)
