@@ -148,7 +148,7 @@ class Panel:
             'title="copy all numbers of z, exactly">Copy z</button>'
         )
         buttons = [*self.buttons.values(), copy]
-        ticks = [widgets.Label("Rows by"), *self.rule_boxes.values()]
+        ticks = [widgets.Label("Rows:"), *self.rule_boxes.values()]
         boxes = [self.z_box, self.garment_box.add_class("vae-garment"), self.percentile_box]
         lines = [widgets.HBox(row).add_class("vae-wrap") for row in (buttons, boxes, ticks)]
         return widgets.VBox([*lines, self.message]).add_class("vae-panel")

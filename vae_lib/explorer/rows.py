@@ -9,6 +9,12 @@ from vae_lib.explorer.state import Answer
 from vae_lib.figures import RULE_COLORS, RULE_NAMES
 from vae_lib.retrieval import Neighbors
 
+ROW_NAMES = {
+    **RULE_NAMES,
+    "round trip": "log likelihood after a round trip",
+    "gate": "the gate",
+}
+
 
 def number(value: float, digits: int = 2) -> str:
     """Return a number as text, with a true minus sign."""
@@ -55,7 +61,7 @@ def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
 
 def title(rule: str, answer: Answer) -> str:
     """Return what a row shows, in words."""
-    text = f"Nearest by {RULE_NAMES[rule]}"
+    text = f"Nearest by {ROW_NAMES[rule]}"
     if rule == "gate":
         where = "at z, which is near" if answer.familiar else "after a round trip, since z is far"
         text += f": log likelihood {where}"
@@ -83,7 +89,7 @@ def familiarity(answer: Answer) -> str:
 def winners(answer: Answer, images: Images) -> str:
     """Return the first garment of each row with its score, in words."""
     firsts = [
-        f"{RULE_NAMES[rule]}: {first.text}"
+        f"{ROW_NAMES[rule]}: {first.text}"
         for rule, neighbors in answer.neighbors.items()
         for first in captions(neighbors, images)[:1]
     ]

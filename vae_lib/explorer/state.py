@@ -4,13 +4,10 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-
-import torch
 
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries
-from vae_lib.retrieval import FAMILIAR, RULES, Neighbors, PosteriorIndex, gated_search, roundtrip
+from vae_lib.retrieval import RULES, Neighbors, PosteriorIndex, gated_search, roundtrip
 
 ROW_RULES = (*RULES, "round trip", "gate")  # every rule that a row can show
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -45,7 +42,7 @@ def ask(
     return Answer(
         {rule: rank(vae, index, z, rule, k) for rule in rules},
         index.mahalanobis2(z).item(),
-        familiar_below(index.latent_dim),
+        index.familiar_below,
     )
 
 
@@ -56,20 +53,6 @@ def rank(vae: VAE, index: PosteriorIndex, z: Sequence[float], rule: str, k: int)
     if rule == "round trip":
         return index.search(roundtrip(vae, z)[0], k)
     return index.search(z, k, rule)
-
-
-@cache
-def familiar_below(latent_dim: int) -> float:
-    """Return the 0.999 quantile of χ² with d degrees of freedom, by bisection."""
-    half_d = torch.tensor(latent_dim / 2, dtype=torch.float64)
-    low, high = torch.zeros_like(half_d), 100 + 10 * half_d  # the quantile lies between them
-    for _ in range(60):
-        middle = (low + high) / 2
-        if torch.special.gammainc(half_d, middle / 2) < FAMILIAR:
-            low = middle
-        else:
-            high = middle
-    return high.item()
 
 
 def unused_dimensions(posteriors: Posteriors) -> list[bool]:

@@ -16,11 +16,11 @@ from vae_lib.data import Images
 from vae_lib.explorer.pacing import Pacer
 from vae_lib.explorer.panel import Calls, Panel, looks
 from vae_lib.explorer.pictures import data_uri, garment_png
-from vae_lib.explorer.rows import familiarity, number, overlap, rows_html, winners
+from vae_lib.explorer.rows import ROW_NAMES, familiarity, number, overlap, rows_html, winners
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
 from vae_lib.explorer.state import ROW_RULES, Answer, ask, text_to_z, unused_dimensions, z_to_text
 from vae_lib.explorer.static import static_figure
-from vae_lib.figures import RULE_NAMES, png_bytes
+from vae_lib.figures import png_bytes
 from vae_lib.model import VAE
 from vae_lib.objective import kl_to_prior
 from vae_lib.posteriors import LARGEST, as_queries
@@ -268,7 +268,7 @@ class Explorer(widgets.VBox):
         for rule, neighbors in self.neighbors.items():
             labels = self._images.train_labels[neighbors.indices[:3]]
             classes = ", ".join(self._images.class_names[label] for label in labels)
-            lines.append(f"nearest by {RULE_NAMES[rule]}: {classes}, ...")
+            lines.append(f"nearest by {ROW_NAMES[rule]}: {classes}, ...")
         return "\n".join(lines)
 
     def static_figure(self) -> Figure:
