@@ -360,6 +360,10 @@ def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):
         (garment, rows[0].index(garment) + 1) for garment in shared
     }
     assert len(marked) == 2 * len(shared)
+    explorer.rules = [*explorer.rules, "gate"]
+    rows.append(explorer.neighbors["gate"].indices.tolist())
+    shared = set.intersection(*map(set, rows))
+    assert f"{len(shared)} of 10 in common to all 3 rows." in reading(explorer)
 
 
 def test_captions_tell_class_score_and_probability(explorer, drawn):

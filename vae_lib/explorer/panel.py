@@ -95,7 +95,7 @@ class Panel:
             description=f"z{j + 1} unused" if unused else f"z{j + 1}",
             tooltip=f"z{j + 1}: {says}",
             readout=False,
-            style={"description_width": "5.5em" if unused else "2.6em"},
+            style={"description_width": "5.5em" if unused else "3.6em"},
         )
         if unused:
             slider.add_class("vae-unused")

@@ -73,7 +73,8 @@ def overlap(answer: Answer) -> str:
     if len(answer.neighbors) < 2:
         return ""
     shown = len(next(iter(answer.neighbors.values())).indices)
-    return f"{len(answer.shared)} of {shown} in common."
+    rows = len(answer.neighbors)
+    return f"{len(answer.shared)} of {shown} in common{f' to all {rows} rows' if rows > 2 else ''}."
 
 
 def familiarity(answer: Answer) -> str:
