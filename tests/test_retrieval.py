@@ -281,18 +281,24 @@ def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shar
         assert (computed[row] >= exact[row] - lifted.allowance(exact[row])).all()
 
 
-def test_search_is_exact_whatever_precision_the_user_allows(index):
+def test_the_product_is_full_float32_whatever_the_user_allows(index):
     """Both settings make a plain product of float32 matrices wrong in the third digit."""
-    z = index.posteriors.mean[:300] + 0.01
+    z = index.posteriors.mean[:300].double() + 0.01
+    lifted = LiftedForm(index.posteriors.mean, index.posteriors.std)
+    expected = lifted.candidates(z, 18)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
-        assert_exact(index, z, 10, "likelihood")
+        with_bfloat16 = lifted.candidates(z, 18)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert_exact(index, z, 10, "likelihood")
+        with_autocast = lifted.candidates(z, 18)
+        assert (z.float() @ z.float().T).dtype == torch.bfloat16
+    for found in (with_bfloat16, with_autocast):
+        assert found.indices.equal(expected.indices)
+        torch.testing.assert_close(found.left_out, expected.left_out, rtol=1e-6, atol=1e-4)
 
 
 @given(seeds)
