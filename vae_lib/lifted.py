@@ -282,12 +282,23 @@ class LiftedForm:
     def at_least(
         self, z: Float[Tensor, "1 latent"], threshold: Float[Tensor, ""]
     ) -> Int64[Tensor, " n"]:
-        """Return all garments whose computed score for one z reaches a threshold."""
-        with full_float32(z.device):
-            scores = self.vectors(z)[0] @ self.matrix
+        """Return all garments whose exact score for one z reaches a threshold, and some more.
+
+        Those whose computed score does; without the groups that no such garment can be in.
+        """
+        vector = self.vectors(z)
+        if self.order is None:
+            with full_float32(z.device):
+                scores = vector @ self.matrix
+            columns = torch.arange(scores.shape[1], device=z.device)
+        else:
+            bounds = self.boxes.upper_bounds(z[0]) + self.offset(z)
+            groups = (bounds >= threshold).nonzero().T  # [1, n]
+            scores = self.in_groups(vector, groups)
+            columns = groups.T * self.group + torch.arange(self.group, device=z.device)
         # in float64, since in float32 the threshold itself might be rounded up
-        columns = (scores.double() >= threshold).nonzero().squeeze(1)
-        garments = columns if self.order is None else self.order[columns]
+        reached = columns.flatten()[scores.flatten().double() >= threshold]
+        garments = reached if self.order is None else self.order[reached]
         return garments[garments < self.garments]
 
 
