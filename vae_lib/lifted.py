@@ -84,14 +84,17 @@ def neighbors_together(
     return order.flatten()
 
 
-class LiftedForm:
-    """The matrix [2d + 1, N] whose product with [1, z², z] gives −½‖(z − μ)/scale‖² + b.
+class Lifting:
+    """How garments and queries become vectors with ⟨garment, query⟩ = −½‖(z − μ)/scale‖² + b.
+
+    A garment has 2d + 1 numbers, [b − ½‖μ'/σ‖², −1/(2σ²), μ'/σ²], and a query has [1, z'², z'],
+    where μ' and z' are measured from the mean μ of all garments, the centre. Where one `scale` [d]
+    serves all garments, z'² adds the same to every score, so it is left out: then there are d + 1
+    numbers, and every score is larger by ½‖z'/scale‖², the `offset`.
 
     Each score errs on the high side, by rounding alone: with s the exact score of a garment,
     computed ≥ s − allowance wherever the garment is at least as good as a known score
-    (`allowance` computes it). Where one `scale` [d] serves all garments, z² adds the same to every
-    score, so it is left out: then the matrix is [d + 1, N] and every score is larger by
-    ½‖z'/scale‖², with z' = z − centre.
+    (`allowance` computes it).
 
     The bound: a sum of n products of numbers that were rounded to float32 themselves errs by at
     most γ Σ|terms|, γ = m u / (1 − m u), m = n + 4, u = 2⁻²⁴, in whatever order it is summed
@@ -103,9 +106,6 @@ class LiftedForm:
     The part that depends on the garment, γ (4p² + |b|), is added to its score beforehand; the rest
     is γ U². Centring keeps p small: without it a latent space shifted by 100 makes p, and with it
     the error, larger than the differences between the scores.
-
-    `order` (`neighbors_together`) puts similar garments into one group. Then a search for one z
-    looks only into the groups whose box may hold a good enough garment: no garment is missed.
     """
 
     def __init__(
@@ -113,59 +113,41 @@ class LiftedForm:
         mean: Float[Tensor, "garment latent"],
         scale: Tensor,
         bias: Float[Tensor, " garment"] | None = None,
-        order: Int64[Tensor, " column"] | None = None,
     ):
-        """Lift garments. scale: [N, d], or [d] for all alike; bias: b [N] float64, 0 without it."""
-        self.garments, latent = mean.shape
-        self.order = order
-        self.group = GROUP if order is None else group_size(self.garments)
+        """Take garments. scale: [N, d], or [d] for all alike; bias: b [N] float64, 0 without it."""
+        latent = mean.shape[1]
         self.shared_scale = scale.double() if scale.dim() == 1 else None
-        rows = latent + 1 if scale.dim() == 1 else 2 * latent + 1
-        self.gamma = (rows + 4) * UNIT_ROUNDOFF / (1 - (rows + 4) * UNIT_ROUNDOFF)
+        self.dimensions = latent + 1 if scale.dim() == 1 else 2 * latent + 1
+        terms = self.dimensions + 4
+        self.gamma = terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
         self.centre = mean.mean(dim=0, dtype=torch.float64).clamp(-LARGEST_Z, LARGEST_Z)
-        if order is None:
-            columns = -(-self.garments // self.group) * self.group
-            order = torch.arange(columns, device=mean.device)
-        self.matrix = mean.new_empty((rows, len(order)), dtype=torch.float32)
-        boxes = []
-        start = 0
-        for part in order.split(CHUNK * self.group):
-            real = part % self.garments
-            own = mean[real].double()
-            own_scale = scale.double() if scale.dim() == 1 else scale[real].double()
-            own_bias = own.new_zeros(len(own)) if bias is None else bias[real]
-            lifted = self._lift(own, own_scale, own_bias)
-            lifted[part >= self.garments, 0] = -torch.inf  # padding never wins
-            self.matrix[:, start : start + len(part)] = lifted.T
-            start += len(part)
-            boxes.append(self._box(own, own_scale, own_bias))
-        self.boxes = Boxes(*(torch.cat(parts, dim=-1) for parts in zip(*boxes, strict=True)))
-        self.largest_bias = float(self.boxes.bias.max())
+        self.largest_bias = 0.0 if bias is None else float(bias.max())
 
-    def _lift(self, mean: Tensor, scale: Tensor, bias: Tensor) -> Float[Tensor, "garment lifted"]:
-        """Return the numbers of some garments, their own part of the allowance included."""
-        whitened = (mean - self.centre) / scale
+    def garments(
+        self,
+        mean: Float[Tensor, "garment latent"],
+        scale: Tensor,
+        bias: Float[Tensor, " garment"],
+    ) -> Float[Tensor, "garment lifted"]:
+        """Return the vectors of some garments, in float64, their own part of the allowance in them.
+
+        What float32 cannot hold, a σ of 1e-20 say, has the score +∞: it is looked at every time.
+        """
+        scale = scale.double()
+        whitened = (mean.double() - self.centre) / scale
         constant = (4 * self.gamma - 0.5) * whitened.square().sum(dim=1)
         constant += bias + self.gamma * bias.abs()
         parts = [constant[:, None], whitened / scale]
         if self.shared_scale is None:
             parts.insert(1, -0.5 / scale.square())
         lifted = torch.cat(parts, dim=1)
-        # what float32 cannot hold, a σ of 1e-20 say, is looked at in float64 every time
         beyond = (lifted.abs().amax(dim=1) < LARGEST).logical_not()
         lifted[beyond] = 0.0
         lifted[beyond, 0] = torch.inf
         return lifted
 
-    def _box(self, mean: Tensor, scale: Tensor, bias: Tensor) -> Boxes:
-        """Return the boxes of some whole groups."""
-        grouped = mean.T.unflatten(1, (-1, self.group))  # [d, groups, size]
-        low, high = grouped.aminmax(dim=2)
-        scales = scale.expand_as(mean).T.unflatten(1, (-1, self.group)).amax(dim=2)
-        return Boxes(low, high, scales, bias.unflatten(0, (-1, self.group)).amax(dim=1))
-
     def vectors(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query lifted"]:
-        """Return the vector [1, z'², z'] of each query, float32; z: float64."""
+        """Return the vector of each query, float32; z: float64."""
         centred = z - self.centre
         parts = [torch.ones_like(centred[:, :1]), centred]
         if self.shared_scale is None:
@@ -186,9 +168,54 @@ class LiftedForm:
         """
         return 2 * self.gamma * (self.largest_bias - best).clamp(min=0) + TINY
 
+
+class LiftedForm(Lifting):
+    """The vectors of all garments as a matrix [2d + 1, N] (or [d + 1, N]), and a search in it.
+
+    `order` (`neighbors_together`) puts similar garments into one group. Then a search for one z
+    looks only into the groups whose box may hold a good enough garment: no garment is missed.
+    """
+
+    def __init__(
+        self,
+        mean: Float[Tensor, "garment latent"],
+        scale: Tensor,
+        bias: Float[Tensor, " garment"] | None = None,
+        order: Int64[Tensor, " column"] | None = None,
+    ):
+        """Lift garments; arguments as in `Lifting`."""
+        super().__init__(mean, scale, bias)
+        self.count = len(mean)
+        self.order = order
+        self.group = GROUP if order is None else group_size(self.count)
+        if order is None:
+            columns = -(-self.count // self.group) * self.group
+            order = torch.arange(columns, device=mean.device)
+        self.matrix = mean.new_empty((self.dimensions, len(order)), dtype=torch.float32)
+        boxes = []
+        start = 0
+        for part in order.split(CHUNK * self.group):
+            real = part % self.count
+            own = mean[real].double()
+            own_scale = scale.double() if scale.dim() == 1 else scale[real].double()
+            own_bias = own.new_zeros(len(own)) if bias is None else bias[real]
+            lifted = self.garments(own, own_scale, own_bias)
+            lifted[part >= self.count, 0] = -torch.inf  # padding never wins
+            self.matrix[:, start : start + len(part)] = lifted.T
+            start += len(part)
+            boxes.append(self._box(own, own_scale, own_bias))
+        self.boxes = Boxes(*(torch.cat(parts, dim=-1) for parts in zip(*boxes, strict=True)))
+
+    def _box(self, mean: Tensor, scale: Tensor, bias: Tensor) -> Boxes:
+        """Return the boxes of some whole groups."""
+        grouped = mean.T.unflatten(1, (-1, self.group))  # [d, groups, size]
+        low, high = grouped.aminmax(dim=2)
+        scales = scale.expand_as(mean).T.unflatten(1, (-1, self.group)).amax(dim=2)
+        return Boxes(low, high, scales, bias.unflatten(0, (-1, self.group)).amax(dim=1))
+
     def candidates(self, z: Float[Tensor, "query latent"], count: int) -> Candidates:
         """Return `count` garments for each z (all, where there are fewer), by computed scores."""
-        count = min(count, self.garments)
+        count = min(count, self.count)
         if self.order is not None and len(z):
             return _cat([self._by_boxes(one, count) for one in z.split(1)])
         return self._by_all_scores(self.vectors(z), count)
@@ -275,7 +302,7 @@ class LiftedForm:
         columns += top.indices % self.group
         indices = columns if self.order is None else self.order[columns]
         left_out = top.values.amin(dim=1)
-        if count == self.garments:
+        if count == self.count:
             left_out = torch.full_like(left_out, -torch.inf)
         return Candidates(indices, left_out)
 
@@ -299,7 +326,7 @@ class LiftedForm:
         # in float64, since in float32 the threshold itself might be rounded up
         reached = columns.flatten()[scores.flatten().double() >= threshold]
         garments = reached if self.order is None else self.order[reached]
-        return garments[garments < self.garments]
+        return garments[garments < self.count]
 
 
 def _cat(parts: list[Candidates]) -> Candidates:

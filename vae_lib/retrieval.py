@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy.special import chdtri
 from torch import Tensor
 
-from vae_lib.lifted import LiftedForm, neighbors_together
+from vae_lib.lifted import LiftedForm, Lifting, neighbors_together
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
 from vae_lib.threads import one_thread
@@ -104,6 +104,12 @@ class PosteriorIndex:
             return self.posteriors.log_prob(z)
         return squared_distances(z, self.posteriors.mean, self._scale(rule)).sqrt_()
 
+    def _require_k(self, k: int) -> None:
+        if isinstance(k, bool) or not isinstance(k, int):
+            raise TypeError(f"k: expected an int, got {type(k).__name__}")
+        if not 1 <= k <= len(self):
+            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
+
     def _require_rule(self, rule: str) -> None:
         if rule not in RULES:
             raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}")
@@ -142,10 +148,7 @@ class PosteriorIndex:
 
         Raises a ValueError for z of the wrong width or not finite, k outside 1..N, an unknown rule.
         """
-        if isinstance(k, bool) or not isinstance(k, int):
-            raise TypeError(f"k: expected an int, got {type(k).__name__}")
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
+        self._require_k(k)
         self._require_rule(rule)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
         lifted = self._lifted(rule)
@@ -154,14 +157,21 @@ class PosteriorIndex:
                 self._search_block(block, k, rule, lifted)
                 for block in queries.split(QUERIES_AT_ONCE)
             ]
-        indices, scores = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
+        if len(found) > 1:
+            found = [(torch.cat([i for i, _ in found]), torch.cat([s for _, s in found]))]
+        return self._neighbors(z, queries, *found[0], rule)
+
+    def _neighbors(
+        self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
+    ) -> Neighbors:
+        """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
         best = scores[:, 0]
+        if is_single(z):
+            indices, scores = indices[0], scores[0]
 
         def log_normalizer() -> Tensor:
             return self._log_normalizer(queries, best).reshape(*scores.shape[:-1], 1)
 
-        if is_single(z):
-            indices, scores = indices[0], scores[0]
         return Neighbors(indices, scores, rule, log_normalizer if rule == "likelihood" else None)
 
     def _search_block(
@@ -169,14 +179,26 @@ class PosteriorIndex:
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
         """Find candidates in float32, score them in float64, and make sure that none is missing."""
         candidates, left_out = lifted.candidates(queries, k + SPARE)
+        return self._certified(queries, candidates, left_out, k, rule, lifted)
+
+    def _certified(
+        self,
+        queries: Float[Tensor, "query latent"],
+        candidates: Int64[Tensor, "query candidate"],
+        left_out: Float[Tensor, " query"],
+        k: int,
+        rule: str,
+        lifting: Lifting,
+    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
+        """Return the exact k best, given candidates and the best computed score outside of them."""
         indices, scores = self._best_of(queries, candidates, k, rule)
         # every garment that belongs in the answer is at least as good as the k-th found so far; and
         # then its computed score is at least this:
         kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
-        needed = kth + lifted.offset(queries) - lifted.allowance(kth)
+        needed = kth + lifting.offset(queries) - lifting.allowance(kth)
         for row in (left_out >= needed).nonzero().flatten().tolist():
             one = slice(row, row + 1)
-            candidates = lifted.at_least(queries[one], needed[row])[None]
+            candidates = self._lifted(rule).at_least(queries[one], needed[row])[None]
             indices[one], scores[one] = self._best_of(queries[one], candidates, k, rule)
         return indices, scores
 
