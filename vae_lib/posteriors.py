@@ -19,6 +19,7 @@ from vae_lib.threads import one_thread
 KIND = "vae_lib posteriors"
 LARGEST = 1e6  # beyond it squared distances lose all meaning, and soon their digits
 CHUNK = 1000  # images encoded at a time
+GARMENTS_AT_ONCE = 100_000  # whose σ are held in float64
 BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB in float64
 
 
@@ -102,7 +103,9 @@ class Posteriors:
     @cached_property
     def log_normalizer(self) -> Float[Tensor, " garment"]:
         """Σ log σ + (d/2) log 2π of each garment, in float64: minus the log density at its mean."""
-        return self.std.double().log().sum(dim=1) + 0.5 * self.latent_dim * math.log(2 * math.pi)
+        constant = 0.5 * self.latent_dim * math.log(2 * math.pi)
+        parts = [part.double().log().sum(dim=1) for part in self.std.split(GARMENTS_AT_ONCE)]
+        return torch.cat(parts).add_(constant)
 
     def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
         """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].

@@ -95,7 +95,8 @@ class PosteriorIndex:
     @cached_property
     def rms_std(self) -> Float[Tensor, " latent"]:
         """The root mean square of σ over all garments: one scale for each dimension."""
-        return self.posteriors.std.double().square().mean(dim=0).sqrt()
+        squares = [part.double().square().sum(dim=0) for part in self.posteriors.std.split(PAIRS)]
+        return (torch.stack(squares).sum(dim=0) / len(self)).sqrt()
 
     def scores(self, z: object, rule: str = "likelihood") -> Float[Tensor, "query garment"]:
         """Return the score of every garment for every z, float64 [Q, N]; rules as in `search`."""
