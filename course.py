@@ -25,6 +25,7 @@ COMMANDS = {
     "solutions": ("write the notebooks with their exercises solved", TEST),
     "weights": ("retrain the pretrained weights", []),
     "study": ("train over several seeds and objectives, for notebook 05", []),
+    "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
     "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]

@@ -38,7 +38,7 @@ def test_every_dependency_is_pinned_within_its_range():
 def test_every_dependency_has_a_reason():
     text = (ROOT / "pyproject.toml").read_text()
     start = text.index("dependencies = [")
-    lists = text[start : text.index("[tool.setuptools]")]
+    lists = text[start : text.index("[tool.setuptools")]
     lines = [line for line in lists.splitlines() if re.match(r'\s+"', line)]
     assert len(lines) == len(requirements())
     for line in lines:

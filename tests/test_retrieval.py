@@ -1,6 +1,7 @@
 """The rules, against SciPy in float64, by hand, and by their properties."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vae_lib import PosteriorIndex, Posteriors, gated_search, roundtrip
-from vae_lib.lifted import LiftedForm
+from vae_lib.lifted import LiftedForm, neighbors_together
 from vae_lib.posteriors import LARGEST, squared_distances
 from vae_lib.retrieval import RULES
 
@@ -171,10 +172,15 @@ def exactly(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> tuple:
 
 
 def assert_exact(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> None:
-    found = index.search(z, k=k, rule=rule)
+    """Compare with brute force; also with the garments in boxes, as in a large wardrobe."""
     indices, scores = exactly(index, z, k, rule)
-    assert found.indices.equal(indices)
-    assert found.scores.equal(scores)
+    in_boxes = PosteriorIndex(index.posteriors)
+    with mock.patch("vae_lib.retrieval.ORDERED_FROM", 0):
+        assert in_boxes._order is not None
+    for each in (index, in_boxes):
+        found = each.search(z, k=k, rule=rule)
+        assert found.indices.equal(indices)
+        assert found.scores.equal(scores)
 
 
 @st.composite
@@ -231,6 +237,35 @@ def test_numbers_beyond_float32_are_scored_in_float64(rule, mean, std):
         assert_exact(index, z, k, rule)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", RULES)
+def test_a_wardrobe_large_enough_for_boxes_is_searched_exactly(rule):
+    """And most of it is never looked at, for a z from the data."""
+    random = torch.Generator().manual_seed(0)
+    mean = torch.randn(250_000, 4, generator=random)
+    std = torch.exp(torch.randn(250_000, 4, generator=random) / 4 - 3)
+    index = PosteriorIndex(mean=mean, std=std)
+    z = torch.cat([index.posteriors[:6].sample(random), queries(0, 6)])
+    indices, scores = exactly(index, z, 10, rule)
+    found = index.search(z, k=10, rule=rule)
+    assert found.indices.equal(indices)
+    assert found.scores.equal(scores)
+    lifted = index._lifted(rule)
+    with mock.patch.object(lifted, "_by_all_scores", side_effect=AssertionError):
+        assert index.search(z[:6], k=10, rule=rule).indices.equal(indices[:6])
+
+
+@given(wardrobes(), seeds)
+def test_no_garment_exceeds_the_bound_of_its_box(posteriors, seed):
+    z = torch.tensor(np.random.default_rng(seed).normal(size=posteriors.latent_dim) * 3)
+    order = neighbors_together(posteriors.mean, torch.ones(posteriors.latent_dim))
+    assert order.sort().values.equal(torch.arange(len(order)))
+    lifted = LiftedForm(posteriors.mean, posteriors.std, -posteriors.log_normalizer, order)
+    exact = posteriors.log_prob(z)[0][order % len(posteriors)].view(-1, lifted.group)
+    bounds = lifted.boxes.upper_bounds(z)
+    assert (exact.amax(dim=1) <= bounds + 1e-9 * bounds.abs()).all()
+
+
 @given(wardrobes(), seeds, st.booleans(), st.booleans())
 def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shared, with_bias):
     """What the certificate of exactness rests on, for every garment and the score it has."""
@@ -246,18 +281,24 @@ def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shar
         assert (computed[row] >= exact[row] - lifted.allowance(exact[row])).all()
 
 
-def test_search_is_exact_whatever_precision_the_user_allows(index):
+def test_the_product_is_full_float32_whatever_the_user_allows(index):
     """Both settings make a plain product of float32 matrices wrong in the third digit."""
-    z = index.posteriors.mean[:300] + 0.01
+    z = index.posteriors.mean[:300].double() + 0.01
+    lifted = LiftedForm(index.posteriors.mean, index.posteriors.std)
+    expected = lifted.candidates(z, 18)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
-        assert_exact(index, z, 10, "likelihood")
+        with_bfloat16 = lifted.candidates(z, 18)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert_exact(index, z, 10, "likelihood")
+        with_autocast = lifted.candidates(z[:5], 18)
+        assert (z.float() @ z.float().T).dtype == torch.bfloat16
+    for found in (with_bfloat16, with_autocast):
+        left_out = expected.left_out[: len(found.left_out)]
+        torch.testing.assert_close(found.left_out, left_out, rtol=1e-6, atol=1e-4)
 
 
 @given(seeds)

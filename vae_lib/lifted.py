@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
-GROUP = 256  # garments that are represented by the best of them in the first look
-CHUNK = 65_536  # garments lifted at a time, in float64
+GROUP = 256  # garments that stand side by side and are represented by the best of them, at the most
+CHUNK = 256  # groups lifted at a time, in float64
 AT_ONCE = 2**21  # float32 scores held at a time: 8 MB, which stay in the cache
+FIRST = 8  # groups that are looked at first
 UNIT_ROUNDOFF = 2.0**-24  # of float32
 LARGEST = 1e22  # a number above it could overflow when it meets the square of the largest z
 LARGEST_Z = 1e6
@@ -26,21 +28,73 @@ TINY = 1e-12  # covers what underflows: products below 1e-38, whatever they are 
 class Candidates(NamedTuple):
     """For each query, the garments with the best computed scores, in no particular order.
 
-    `left_out`: no other garment has a larger computed score; −∞ where there is no other.
+    `left_out`: no other garment has a larger score, computed or exact; −∞ where there is no other.
     """
 
     indices: Int64[Tensor, "query candidate"]
     left_out: Float[Tensor, " query"]
 
 
-class LiftedForm:
-    """The matrix [2d + 1, N] whose product with [1, z², z] gives −½‖(z − μ)/scale‖² + b.
+class Boxes(NamedTuple):
+    """What is known of each group of garments without looking at them, float64.
+
+    Its means lie between `low` and `high`, no scale is larger than `scale` and no b than `bias`.
+    """
+
+    low: Float[Tensor, "latent group"]
+    high: Float[Tensor, "latent group"]
+    scale: Float[Tensor, "latent group"]
+    bias: Float[Tensor, " group"]
+
+    def upper_bounds(self, z: Float[Tensor, " latent"]) -> Float[Tensor, " group"]:
+        """Return for each group a score that none of its garments exceeds."""
+        z = z[:, None]
+        outside = torch.maximum(self.low - z, z - self.high).clamp_(min=0)
+        return self.bias - 0.5 * outside.div_(self.scale).square_().sum(dim=0)
+
+
+def group_size(garments: int) -> int:
+    """Return how many garments a group holds, so that there are 2ⁿ groups with little to spare."""
+    groups = 1
+    while groups * GROUP < garments:
+        groups *= 2
+    return -(-garments // (8 * groups)) * 8  # a multiple of 8 numbers is read faster
+
+
+def neighbors_together(
+    mean: Float[Tensor, "garment latent"], scale: Float[Tensor, " latent"]
+) -> Int64[Tensor, " column"]:
+    """Return an order in which each group of `group_size` garments is a box of a k-d tree.
+
+    All garments are halved at the median of the dimension in which they spread most, in units of
+    `scale`, and the halves again (Friedman, Bentley and Finkel 1977). Full groups need some
+    padding: a number n ≥ N, which stands where garment n − N does.
+    """
+    size = group_size(len(mean))
+    count = -(-len(mean) // size)
+    count = 1 << (count - 1).bit_length()
+    features = (mean / scale).T.contiguous()  # [d, N]
+    order = torch.arange(size * count, device=mean.device)[None]
+    while len(order) < count:
+        real = order % len(mean)
+        step = -(-real.shape[1] // GROUP)
+        spread = features[:, real[:, ::step]].std(dim=2)  # [d, parts]
+        keys = features[spread.argmax(dim=0)[:, None], real]
+        order = order.gather(1, keys.argsort(dim=1)).view(2 * len(order), -1)
+    return order.flatten()
+
+
+class Lifting:
+    """How garments and queries become vectors with ⟨garment, query⟩ = −½‖(z − μ)/scale‖² + b.
+
+    A garment has 2d + 1 numbers, [b − ½‖μ'/σ‖², −1/(2σ²), μ'/σ²], and a query has [1, z'², z'],
+    where μ' and z' are measured from the mean μ of all garments, the centre. Where one `scale` [d]
+    serves all garments, z'² adds the same to every score, so it is left out: then there are d + 1
+    numbers, and every score is larger by ½‖z'/scale‖², the `offset`.
 
     Each score errs on the high side, by rounding alone: with s the exact score of a garment,
     computed ≥ s − allowance wherever the garment is at least as good as a known score
-    (`allowance` computes it). Where one `scale` [d] serves all garments, z² adds the same to every
-    score, so it is left out: then the matrix is [d + 1, N] and every score is larger by
-    ½‖z'/scale‖², with z' = z − centre.
+    (`allowance` computes it).
 
     The bound: a sum of n products of numbers that were rounded to float32 themselves errs by at
     most γ Σ|terms|, γ = m u / (1 − m u), m = n + 4, u = 2⁻²⁴, in whatever order it is summed
@@ -60,57 +114,51 @@ class LiftedForm:
         scale: Tensor,
         bias: Float[Tensor, " garment"] | None = None,
     ):
-        """Lift garments. scale: [N, d], or [d] for all alike; bias: b [N] float64, 0 without it."""
-        garments, latent = mean.shape
-        shared = scale.dim() == 1
-        rows = latent + 1 if shared else 2 * latent + 1
-        groups = -(-garments // GROUP)
-        terms = rows + 4
-        self.garments = garments
-        self.scale = scale.double() if shared else None
+        """Take garments. scale: [N, d], or [d] for all alike; bias: b [N] float64, 0 without it."""
+        latent = mean.shape[1]
+        self.shared_scale = scale.double() if scale.dim() == 1 else None
+        self.dimensions = latent + 1 if scale.dim() == 1 else 2 * latent + 1
+        terms = self.dimensions + 4
         self.gamma = terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
-        self.largest_bias = 0.0 if bias is None else float(bias.max())
         self.centre = mean.mean(dim=0, dtype=torch.float64).clamp(-LARGEST_Z, LARGEST_Z)
-        self.matrix = mean.new_zeros((rows, groups * GROUP), dtype=torch.float32)
-        self.matrix[0, garments:] = -torch.inf  # padding never wins
-        for start in range(0, garments, CHUNK):
-            part = slice(start, min(start + CHUNK, garments))
-            lifted = self._lift(
-                mean[part], scale if shared else scale[part], None if bias is None else bias[part]
-            )
-            self.matrix[:, part] = lifted.T
+        self.largest_bias = 0.0 if bias is None else float(bias.max())
 
-    def _lift(self, mean: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the rows [N, 2d + 1] of some garments, their allowance included, in float64."""
+    def garments(
+        self,
+        mean: Float[Tensor, "garment latent"],
+        scale: Tensor,
+        bias: Float[Tensor, " garment"],
+    ) -> Float[Tensor, "garment lifted"]:
+        """Return the vectors of some garments, in float64, their own part of the allowance in them.
+
+        What float32 cannot hold, a σ of 1e-20 say, has the score +∞: it is looked at every time.
+        """
         scale = scale.double()
         whitened = (mean.double() - self.centre) / scale
-        p2 = whitened.square().sum(dim=1)
-        constant = (4 * self.gamma - 0.5) * p2
-        if bias is not None:
-            constant += bias + self.gamma * bias.abs()
+        constant = (4 * self.gamma - 0.5) * whitened.square().sum(dim=1)
+        constant += bias + self.gamma * bias.abs()
         parts = [constant[:, None], whitened / scale]
-        if self.scale is None:
+        if self.shared_scale is None:
             parts.insert(1, -0.5 / scale.square())
         lifted = torch.cat(parts, dim=1)
-        # what float32 cannot hold, a σ of 1e-20 say, is looked at in float64 every time
         beyond = (lifted.abs().amax(dim=1) < LARGEST).logical_not()
         lifted[beyond] = 0.0
         lifted[beyond, 0] = torch.inf
         return lifted
 
     def vectors(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query lifted"]:
-        """Return the vector [1, z'², z'] of each query, float32; z: float64."""
+        """Return the vector of each query, float32; z: float64."""
         centred = z - self.centre
         parts = [torch.ones_like(centred[:, :1]), centred]
-        if self.scale is None:
+        if self.shared_scale is None:
             parts.insert(1, centred.square())
         return torch.cat(parts, dim=1).float()
 
     def offset(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, " query"]:
         """Return what every score is too large by, since z² was left out; float64."""
-        if self.scale is None:
+        if self.shared_scale is None:
             return z.new_zeros(len(z))
-        return 0.5 * ((z - self.centre) / self.scale).square().sum(dim=1)
+        return 0.5 * ((z - self.centre) / self.shared_scale).square().sum(dim=1)
 
     def allowance(self, best: Float[Tensor, " query"]) -> Float[Tensor, " query"]:
         """Return how far below its exact score a computed one can lie, γU² and a little.
@@ -120,57 +168,169 @@ class LiftedForm:
         """
         return 2 * self.gamma * (self.largest_bias - best).clamp(min=0) + TINY
 
-    def candidates(self, vectors: Float[Tensor, "query lifted"], count: int) -> Candidates:
-        """Return `count` garments for each query, found by their computed scores.
 
-        In two steps, since a full `topk` would take longer than the product itself: the best score
-        of each group of garments first, then every score in the `count` best groups, which hold
-        the `count` best garments.
+class LiftedForm(Lifting):
+    """The vectors of all garments as a matrix [2d + 1, N] (or [d + 1, N]), and a search in it.
+
+    `order` (`neighbors_together`) puts similar garments into one group. Then a search for one z
+    looks only into the groups whose box may hold a good enough garment: no garment is missed.
+    """
+
+    def __init__(
+        self,
+        mean: Float[Tensor, "garment latent"],
+        scale: Tensor,
+        bias: Float[Tensor, " garment"] | None = None,
+        order: Int64[Tensor, " column"] | None = None,
+    ):
+        """Lift garments; arguments as in `Lifting`."""
+        super().__init__(mean, scale, bias)
+        self.count = len(mean)
+        self.order = order
+        self.group = GROUP if order is None else group_size(self.count)
+        if order is None:
+            columns = -(-self.count // self.group) * self.group
+            order = torch.arange(columns, device=mean.device)
+        self.matrix = mean.new_empty((self.dimensions, len(order)), dtype=torch.float32)
+        boxes = []
+        start = 0
+        for part in order.split(CHUNK * self.group):
+            real = part % self.count
+            own = mean[real].double()
+            own_scale = scale.double() if scale.dim() == 1 else scale[real].double()
+            own_bias = own.new_zeros(len(own)) if bias is None else bias[real]
+            lifted = self.garments(own, own_scale, own_bias)
+            lifted[part >= self.count, 0] = -torch.inf  # padding never wins
+            self.matrix[:, start : start + len(part)] = lifted.T
+            start += len(part)
+            boxes.append(self._box(own, own_scale, own_bias))
+        self.boxes = Boxes(*(torch.cat(parts, dim=-1) for parts in zip(*boxes, strict=True)))
+
+    def _box(self, mean: Tensor, scale: Tensor, bias: Tensor) -> Boxes:
+        """Return the boxes of some whole groups."""
+        grouped = mean.T.unflatten(1, (-1, self.group))  # [d, groups, size]
+        low, high = grouped.aminmax(dim=2)
+        scales = scale.expand_as(mean).T.unflatten(1, (-1, self.group)).amax(dim=2)
+        return Boxes(low, high, scales, bias.unflatten(0, (-1, self.group)).amax(dim=1))
+
+    def candidates(self, z: Float[Tensor, "query latent"], count: int) -> Candidates:
+        """Return `count` garments for each z (all, where there are fewer), by computed scores."""
+        count = min(count, self.count)
+        if self.order is not None and len(z):
+            return _cat([self._by_boxes(one, count) for one in z.split(1)])
+        return self._by_all_scores(self.vectors(z), count)
+
+    def _by_boxes(self, z: Float[Tensor, "1 latent"], count: int) -> Candidates:
+        """Look into the most promising groups, then into each that may hold a better garment."""
+        vector = self.vectors(z)
+        bounds = self.boxes.upper_bounds(z[0]) + self.offset(z)
+        first = bounds.topk(min(FIRST + count // self.group, len(bounds)), sorted=False).indices
+        reached = self.in_groups(vector, first[None]).flatten().topk(count).values[-1]
+        promising = bounds >= reached
+        promising[first] = True
+        groups = promising.nonzero().T  # [1, n]
+        if groups.shape[1] > len(bounds) // 4:
+            return self._by_all_scores(vector, count)
+        return self._best_in(groups, self.in_groups(vector, groups), count)
+
+    def _by_all_scores(self, vectors: Float[Tensor, "query lifted"], count: int) -> Candidates:
+        """Compute every score; then look for the best in the groups with the best maxima.
+
+        The `count` groups with the best maxima hold the `count` best garments. Where there are too
+        many scores to keep them all, those of the chosen groups are computed a second time.
         """
-        groups = self.matrix.shape[1] // GROUP
-        columns = max(1, AT_ONCE // max(1, len(vectors)) // GROUP) * GROUP
-        with full_float32(self.matrix.device):
-            best_of_group = torch.cat(
-                [
-                    (vectors @ block).unflatten(1, (-1, GROUP)).amax(dim=2)
-                    for block in self.matrix.split(columns, dim=1)
-                ],
-                dim=1,
-            )
-            top = best_of_group.topk(min(count, groups), dim=1, sorted=False)
-            rows = max(1, AT_ONCE // (top.indices.shape[1] * GROUP * len(self.matrix)))
-            parts = [
-                self._best_in_groups(*part, count)
-                for part in zip(vectors.split(rows), top.indices.split(rows), strict=True)
-            ]
-        indices, left_out = (torch.cat(part) for part in zip(*parts, strict=True))
-        if count < groups:
-            left_out = torch.maximum(left_out, top.values.amin(dim=1))
+        groups = self.matrix.shape[1] // self.group
+        with full_float32(vectors.device):
+            if len(vectors) * self.matrix.shape[1] <= AT_ONCE:
+                scores = (vectors @ self.matrix).view(-1, self.group)  # [Q · groups, size]
+                maxima = scores.amax(dim=1).view(len(vectors), groups)
+            else:
+                scores, maxima = None, self._maxima(vectors)
+        top = maxima.topk(min(count, groups), dim=1, sorted=False)
+        chosen = top.indices
+        if scores is not None:
+            first = torch.arange(0, len(scores), groups, device=chosen.device)[:, None]
+            found = self._best_in(chosen, scores[(chosen + first).flatten()], count)
+        else:
+            rows = max(1, AT_ONCE // (chosen.shape[1] * self.group))
+            parts = zip(vectors.split(rows), chosen.split(rows), strict=True)
+            found = _cat([self._best_in(own, self.in_groups(v, own), count) for v, own in parts])
+        if count >= groups:
+            return found
+        return found._replace(left_out=found.left_out.maximum(top.values.amin(dim=1)))
+
+    def _maxima(self, vectors: Float[Tensor, "query lifted"]) -> Float[Tensor, "query group"]:
+        """Return the best score of each group, in blocks of groups whose scores stay in the cache.
+
+        One buffer serves all blocks: to get fresh memory from the system takes as long as the
+        product.
+        """
+        groups = self.matrix.shape[1] // self.group
+        at_once = max(1, AT_ONCE // len(vectors) // self.group)
+        buffer = vectors.new_empty(len(vectors) * at_once * self.group)
+        maxima = vectors.new_empty((len(vectors), groups))
+        for start in range(0, groups, at_once):
+            block = self.matrix[:, start * self.group : (start + at_once) * self.group]
+            scores = buffer[: len(vectors) * block.shape[1]].view(len(vectors), -1, self.group)
+            torch.mm(vectors, block, out=scores.flatten(1))
+            torch.amax(scores, dim=2, out=maxima[:, start : start + at_once])
+        return maxima
+
+    def in_groups(
+        self, vectors: Float[Tensor, "query lifted"], groups: Int64[Tensor, "query chosen"]
+    ) -> Float[Tensor, "query_chosen size"]:
+        """Return the scores of all garments in some groups, each query's own; a row for each group.
+
+        A weighted sum of rows, picked from a table: `embedding_bag` does it without a copy of them.
+        """
+        table = self.matrix.view(-1, self.group)  # row r · groups + g: number r of group g
+        step = len(table) // len(self.matrix)
+        rows = groups.reshape(-1, 1) + torch.arange(0, len(table), step, device=groups.device)
+        weights = vectors[:, None, :].expand(-1, groups.shape[1], -1).reshape(rows.shape)
+        return embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
+
+    def _best_in(
+        self,
+        groups: Int64[Tensor, "query chosen"],
+        scores: Float[Tensor, "query_chosen size"],
+        count: int,
+    ) -> Candidates:
+        """Return the `count` garments with the best of the scores that `in_groups` returned."""
+        scores = scores.view(len(groups), groups.shape[1] * self.group)
+        top = scores.topk(count, dim=1, sorted=False)
+        columns = groups.gather(1, top.indices // self.group) * self.group
+        columns += top.indices % self.group
+        indices = columns if self.order is None else self.order[columns]
+        left_out = top.values.amin(dim=1)
+        if count == self.count:
+            left_out = torch.full_like(left_out, -torch.inf)
         return Candidates(indices, left_out)
 
-    def _best_in_groups(
-        self, vectors: Tensor, groups: Int64[Tensor, "query group"], count: int
-    ) -> Candidates:
-        """Return the `count` best garments among some groups of each query's own."""
-        queries, chosen = groups.shape
-        panels = self.matrix.unflatten(1, (-1, GROUP)).index_select(1, groups.flatten())
-        panels = panels.view(len(self.matrix), queries, chosen * GROUP).transpose(
-            0, 1
-        )  # [Q, 2d + 1, ...]
-        scores = torch.bmm(vectors[:, None, :], panels).squeeze(1)
-        count = min(count, self.garments)
-        top = scores.topk(count, dim=1, sorted=False)
-        group = groups.gather(1, top.indices // GROUP)
-        left_out = top.values.amin(dim=1)
-        if count == self.garments:
-            left_out = torch.full_like(left_out, -torch.inf)
-        return Candidates(group * GROUP + top.indices % GROUP, left_out)
+    def at_least(
+        self, z: Float[Tensor, "1 latent"], threshold: Float[Tensor, ""]
+    ) -> Int64[Tensor, " n"]:
+        """Return all garments whose exact score for one z reaches a threshold, and some more.
 
-    def at_least(self, vector: Float[Tensor, " lifted"], threshold: Tensor) -> Int64[Tensor, " n"]:
-        """Return all garments whose computed score for one query reaches a threshold, in order."""
-        with full_float32(self.matrix.device):
-            scores = vector @ self.matrix[:, : self.garments]
-        return (scores >= threshold).nonzero().squeeze(1)
+        Those whose computed score does; without the groups that no such garment can be in.
+        """
+        vector = self.vectors(z)
+        if self.order is None:
+            with full_float32(z.device):
+                scores = vector @ self.matrix
+            columns = torch.arange(scores.shape[1], device=z.device)
+        else:
+            bounds = self.boxes.upper_bounds(z[0]) + self.offset(z)
+            groups = (bounds >= threshold).nonzero().T  # [1, n]
+            scores = self.in_groups(vector, groups)
+            columns = groups.T * self.group + torch.arange(self.group, device=z.device)
+        # in float64, since in float32 the threshold itself might be rounded up
+        reached = columns.flatten()[scores.flatten().double() >= threshold]
+        garments = reached if self.order is None else self.order[reached]
+        return garments[garments < self.count]
+
+
+def _cat(parts: list[Candidates]) -> Candidates:
+    return Candidates(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 @contextlib.contextmanager
@@ -180,13 +340,14 @@ def full_float32(device: torch.device) -> Iterator[None]:
     TF32 on a GPU, bfloat16 on a CPU, and autocast keep 10 bits or fewer of each factor: far
     outside the bound.
     """
-    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
-    before = [backend.fp32_precision for backend in backends]
-    for backend in backends:
-        backend.fp32_precision = "ieee"
+    backend: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    before = backend.matmul.fp32_precision
+    backend.matmul.fp32_precision = "ieee"
     try:
-        with torch.autocast(device.type, enabled=False):
+        if torch.is_autocast_enabled(device.type):
+            with torch.autocast(device.type, enabled=False):
+                yield
+        else:
             yield
     finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
+        backend.matmul.fp32_precision = before

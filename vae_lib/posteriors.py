@@ -19,6 +19,7 @@ from vae_lib.threads import one_thread
 KIND = "vae_lib posteriors"
 LARGEST = 1e6  # beyond it squared distances lose all meaning, and soon their digits
 CHUNK = 1000  # images encoded at a time
+GARMENTS_AT_ONCE = 100_000  # whose σ are held in float64
 BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB in float64
 
 
@@ -33,12 +34,11 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
         raise ValueError(
             f"z: expected shape [{latent_dim}] or [Q, {latent_dim}], got {list(queries.shape)}"
         )
-    if not queries.isfinite().all():
+    largest = float(queries.abs().max()) if len(queries) else 0.0  # NaN, where there is one
+    if not math.isfinite(largest):
         raise ValueError("z: expected finite numbers, got NaN or infinity among them")
-    if (queries.abs() > LARGEST).any():
-        raise ValueError(
-            f"z: expected numbers within ±{LARGEST:.0e}, got {queries.abs().max():.3g}"
-        )
+    if largest > LARGEST:
+        raise ValueError(f"z: expected numbers within ±{LARGEST:.0e}, got {largest:.3g}")
     return queries.reshape(-1, latent_dim)
 
 
@@ -103,7 +103,9 @@ class Posteriors:
     @cached_property
     def log_normalizer(self) -> Float[Tensor, " garment"]:
         """Σ log σ + (d/2) log 2π of each garment, in float64: minus the log density at its mean."""
-        return self.std.double().log().sum(dim=1) + 0.5 * self.latent_dim * math.log(2 * math.pi)
+        constant = 0.5 * self.latent_dim * math.log(2 * math.pi)
+        parts = [part.double().log().sum(dim=1) for part in self.std.split(GARMENTS_AT_ONCE)]
+        return torch.cat(parts).add_(constant)
 
     def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
         """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].

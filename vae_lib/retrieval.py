@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy.special import chdtri
 from torch import Tensor
 
-from vae_lib.lifted import LiftedForm
+from vae_lib.lifted import LiftedForm, Lifting, neighbors_together
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
 from vae_lib.threads import one_thread
@@ -20,8 +20,9 @@ from vae_lib.threads import one_thread
 RULES = {"likelihood": True, "euclidean": False, "mahalanobis": False, "scaled-euclidean": False}
 FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
 QUERIES_AT_ONCE = 256
-SPARE = 16  # candidates beyond k, so that the last of them is clearly worse than the k-th
 NEGLIGIBLE = 30.0  # nats: e to the minus this is 1e-13
+SPARE = 8  # candidates beyond k, so that the last of them is clearly worse than the k-th
+ORDERED_FROM = 200_000  # garments; fewer are all looked at sooner than sorted out
 PAIRS = 2**18  # of a z and a garment, scored in float64 at a time
 
 
@@ -94,7 +95,8 @@ class PosteriorIndex:
     @cached_property
     def rms_std(self) -> Float[Tensor, " latent"]:
         """The root mean square of σ over all garments: one scale for each dimension."""
-        return self.posteriors.std.double().square().mean(dim=0).sqrt()
+        squares = [part.double().square().sum(dim=0) for part in self.posteriors.std.split(PAIRS)]
+        return (torch.stack(squares).sum(dim=0) / len(self)).sqrt()
 
     def scores(self, z: object, rule: str = "likelihood") -> Float[Tensor, "query garment"]:
         """Return the score of every garment for every z, float64 [Q, N]; rules as in `search`."""
@@ -102,6 +104,12 @@ class PosteriorIndex:
         if rule == "likelihood":
             return self.posteriors.log_prob(z)
         return squared_distances(z, self.posteriors.mean, self._scale(rule)).sqrt_()
+
+    def _require_k(self, k: int) -> None:
+        if isinstance(k, bool) or not isinstance(k, int):
+            raise TypeError(f"k: expected an int, got {type(k).__name__}")
+        if not 1 <= k <= len(self):
+            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
 
     def _require_rule(self, rule: str) -> None:
         if rule not in RULES:
@@ -117,8 +125,16 @@ class PosteriorIndex:
         """Return the garments' lifted form under a rule, built when it is first needed."""
         if rule not in self._forms:
             bias = -self.posteriors.log_normalizer if rule == "likelihood" else None
-            self._forms[rule] = LiftedForm(self.posteriors.mean, self._scale(rule), bias)
+            mean, scale = self.posteriors.mean, self._scale(rule)
+            self._forms[rule] = LiftedForm(mean, scale, bias, self._order)
         return self._forms[rule]
+
+    @cached_property
+    def _order(self) -> Int64[Tensor, " column"] | None:
+        """Similar garments together; None where it costs more than it saves."""
+        if len(self) < ORDERED_FROM:
+            return None
+        return neighbors_together(self.posteriors.mean, self.rms_std.float())
 
     def search(self, z: object, k: int = 10, rule: str = "likelihood") -> Neighbors:
         """Return the k best garments for each z, best first; of equals, the lower index first.
@@ -133,42 +149,58 @@ class PosteriorIndex:
 
         Raises a ValueError for z of the wrong width or not finite, k outside 1..N, an unknown rule.
         """
-        if isinstance(k, bool) or not isinstance(k, int):
-            raise TypeError(f"k: expected an int, got {type(k).__name__}")
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
+        self._require_k(k)
         self._require_rule(rule)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
-        blocks = queries.split(QUERIES_AT_ONCE)
+        lifted = self._lifted(rule)
         with one_thread():
-            found = [self._search_block(block, k, rule) for block in blocks]
-        indices, scores = (torch.cat(part) for part in zip(*found, strict=True))
+            found = [
+                self._search_block(block, k, rule, lifted)
+                for block in queries.split(QUERIES_AT_ONCE)
+            ]
+        if len(found) > 1:
+            found = [(torch.cat([i for i, _ in found]), torch.cat([s for _, s in found]))]
+        return self._neighbors(z, queries, *found[0], rule)
 
+    def _neighbors(
+        self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
+    ) -> Neighbors:
+        """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
         best = scores[:, 0]
+        if is_single(z):
+            indices, scores = indices[0], scores[0]
 
         def log_normalizer() -> Tensor:
             return self._log_normalizer(queries, best).reshape(*scores.shape[:-1], 1)
 
-        if is_single(z):
-            indices, scores = indices[0], scores[0]
         return Neighbors(indices, scores, rule, log_normalizer if rule == "likelihood" else None)
 
     def _search_block(
-        self, queries: Float[Tensor, "query latent"], k: int, rule: str
+        self, queries: Float[Tensor, "query latent"], k: int, rule: str, lifted: LiftedForm
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
         """Find candidates in float32, score them in float64, and make sure that none is missing."""
-        lifted = self._lifted(rule)
-        vectors = lifted.vectors(queries)
-        candidates, left_out = lifted.candidates(vectors, k + SPARE)
+        candidates, left_out = lifted.candidates(queries, k + SPARE)
+        return self._certified(queries, candidates, left_out, k, rule, lifted)
+
+    def _certified(
+        self,
+        queries: Float[Tensor, "query latent"],
+        candidates: Int64[Tensor, "query candidate"],
+        left_out: Float[Tensor, " query"],
+        k: int,
+        rule: str,
+        lifting: Lifting,
+    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
+        """Return the exact k best, given candidates and the best computed score outside of them."""
         indices, scores = self._best_of(queries, candidates, k, rule)
-        # every garment that belongs in the answer has at least the k-th score found so far; and
+        # every garment that belongs in the answer is at least as good as the k-th found so far; and
         # then its computed score is at least this:
         kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
-        needed = kth + lifted.offset(queries) - lifted.allowance(kth)
+        needed = kth + lifting.offset(queries) - lifting.allowance(kth)
         for row in (left_out >= needed).nonzero().flatten().tolist():
-            some = lifted.at_least(vectors[row], needed[row])
             one = slice(row, row + 1)
-            indices[one], scores[one] = self._best_of(queries[one], some[None, :], k, rule)
+            candidates = self._lifted(rule).at_least(queries[one], needed[row])[None]
+            indices[one], scores[one] = self._best_of(queries[one], candidates, k, rule)
         return indices, scores
 
     def _best_of(
@@ -186,14 +218,14 @@ class PosteriorIndex:
     ) -> Float[Tensor, "query candidate"]:
         """Return the scores of some garments for each query: `scores`, for a few of them."""
         mean, scale = self.posteriors.mean, self._scale(rule)
-        rows = torch.arange(len(queries), device=queries.device)
-        rows = rows.repeat_interleave(garments.shape[1])
-        parts = []
-        for row, garment in zip(rows.split(PAIRS), garments.flatten().split(PAIRS), strict=True):
-            own_scale = scale[garment] if scale.dim() == 2 else scale
-            difference = (queries[row] - mean[garment].double()) * (1 / own_scale.double())
-            parts.append(difference.square_().sum(dim=-1))  # [pairs]
-        squared = torch.cat(parts).view(garments.shape)
+        squared = queries.new_empty(garments.shape)
+        columns = max(1, PAIRS // max(1, len(queries)))
+        for part, target in zip(
+            garments.split(columns, dim=1), squared.split(columns, dim=1), strict=True
+        ):
+            own_scale = scale[part] if scale.dim() == 2 else scale
+            difference = (queries[:, None, :] - mean[part]) * (1 / own_scale.double())
+            torch.sum(difference.square_(), dim=-1, out=target)
         if rule == "likelihood":
             return -0.5 * squared - self.posteriors.log_normalizer[garments]
         return squared.sqrt_()
@@ -211,9 +243,9 @@ class PosteriorIndex:
         needed = least + lifted.offset(queries) - lifted.allowance(least)
         sums = []
         with one_thread():
-            for row, vector in enumerate(lifted.vectors(queries)):
-                some = lifted.at_least(vector, needed[row])
-                scores = self._scores_of(queries[row : row + 1], some[None, :], "likelihood")
+            for one, threshold in zip(queries.split(1), needed, strict=True):
+                some = lifted.at_least(one, threshold)
+                scores = self._scores_of(one, some[None, :], "likelihood")
                 sums.append(scores.logsumexp(dim=1))
         return torch.cat(sums) if sums else best
 

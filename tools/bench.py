@@ -1,0 +1,410 @@
+"""`course.py bench`: what search, training and the sliders cost, beside what others use.
+
+Everything is CPU time on one thread; rivals take turns in one run, and the median of the repeats
+counts. Read the ratios: the milliseconds belong to the machine. The figures go to
+vae_lib/measured/bench.json, a table for the README and a plot to docs/.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch and FAISS are imported
+
+import faiss
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.utils.data import DataLoader
+
+from vae_lib import VAE, Explorer, PosteriorIndex, Posteriors, encode_dataset, fit, load_pretrained
+from vae_lib._files import write_atomically, write_text_atomically
+from vae_lib.data import Images, load_images
+from vae_lib.engines import FaissIndex, recall
+from vae_lib.engines.faiss_index import lifted_rows
+from vae_lib.engines.recall import draws
+from vae_lib.engines.wardrobes import resampled
+from vae_lib.figures import png_bytes
+from vae_lib.figures.scaling import cost_figure
+from vae_lib.lifted import Lifting
+from vae_lib.progress import progress_bar
+from vae_lib.training import mean_terms
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "vae_lib" / "measured" / "bench.json"
+TABLE = ROOT / "docs" / "bench.md"
+PLOT = ROOT / "docs" / "bench.png"
+BUILD = ROOT / "build" / "bench"
+SIZES = [60_000, 1_000_000, 10_000_000]
+GROWTH = [10_000, 30_000, 60_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000]
+LATENT_DIMS = [10, 32]
+BATCH = 256
+ROWS = {
+    "likelihood": "this library, log q(z\\|x)",
+    "euclidean": "this library, Euclidean",
+    "faiss L2": "FAISS `IndexFlatL2` on μ",
+    "faiss IP": "FAISS `IndexFlatIP`, lifted",
+    "sum": "float32 `sum` over the matrix",
+    "torch.distributions": "`torch.distributions`",
+    "scikit-learn": "scikit-learn, brute force on μ",
+}
+
+Rival = Callable[[Tensor], object]
+
+
+def take_turns(rivals: dict[str, Rival], queries: list[Tensor]) -> dict[str, float]:
+    """Let each rival answer each query, in turn; return the median CPU milliseconds of each."""
+    spent: dict[str, list[float]] = {name: [] for name in rivals}
+    for query in queries:
+        for name, rival in rivals.items():
+            rival(queries[0])  # not timed: whatever the one before it has left in the caches
+            started = time.thread_time()
+            rival(query)
+            spent[name].append(1000 * (time.thread_time() - started))
+    return {name: statistics.median(times) for name, times in spent.items()}
+
+
+# --- search ---------------------------------------------------------------------------------------
+
+
+def naive(posteriors: Posteriors) -> Rival:
+    """Return the search that one would write down with torch.distributions."""
+    normal = Normal(posteriors.mean, posteriors.std)
+    return lambda z: normal.log_prob(z[:, None, :]).sum(dim=2).topk(10, dim=1)
+
+
+def rivals_for(index: PosteriorIndex, *, batched: bool) -> dict[str, Rival]:
+    """Return all ways to search that fit into memory at this size."""
+    posteriors = index.posteriors
+    numbers = len(posteriors) * posteriors.latent_dim
+    flat = faiss.IndexFlatL2(posteriors.latent_dim)
+    flat.add(posteriors.mean.numpy())
+    matrix = index._lifted("likelihood").matrix
+    rivals: dict[str, Rival] = {
+        "likelihood": lambda z: index.search(z, k=10),
+        "euclidean": lambda z: index.search(z, k=10, rule="euclidean"),
+        "faiss L2": lambda z: flat.search(z.numpy(), 10),
+    }
+    if not batched:
+        rivals["sum"] = lambda z: matrix.sum()
+    if numbers <= 100_000_000:
+        lifting = Lifting(posteriors.mean, posteriors.std, -posteriors.log_normalizer)
+        inner = faiss.IndexFlatIP(lifting.dimensions)
+        for _, rows in lifted_rows(posteriors, lifting):
+            inner.add(rows)
+        rivals["faiss IP"] = lambda z: inner.search(lifting.vectors(z.double()).numpy(), 10)
+    if numbers <= 32_000_000 and not batched:
+        rivals["torch.distributions"] = naive(posteriors)
+        from sklearn.neighbors import NearestNeighbors
+
+        brute = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(posteriors.mean.numpy())
+        rivals["scikit-learn"] = lambda z: brute.kneighbors(z.numpy())
+    return rivals
+
+
+def far_draws(count: int, latent_dim: int) -> Tensor:
+    """Return z drawn uniformly from [−5, 5]^d."""
+    return torch.rand(count, latent_dim, generator=torch.Generator().manual_seed(6)) * 10 - 5
+
+
+def search_costs(posteriors: Posteriors, repeats: int, note: Callable[[str], Any]) -> list[dict]:
+    """Measure single and batched searches in one wardrobe."""
+    index = PosteriorIndex(posteriors)
+    note("sorting and lifting")
+    started = time.process_time()
+    index.search(posteriors.mean[0])
+    built = time.process_time() - started
+    found = []
+    near = draws(index, repeats * BATCH, seed=3)
+    kinds = [
+        ("one near z", list(near[:repeats].split(1))),
+        ("one far z", list(far_draws(repeats, posteriors.latent_dim).split(1))),
+        (f"{BATCH} near z", list(near.split(BATCH))[: max(3, repeats // 8)]),
+    ]
+    for name, queries in kinds:
+        note(name)
+        batched = len(queries[0]) > 1
+        milliseconds = take_turns(rivals_for(index, batched=batched), queries)
+        found.append(
+            {
+                "garments": len(posteriors),
+                "latent_dim": posteriors.latent_dim,
+                "queries": name,
+                "repeats": len(queries),
+                "milliseconds": {rival: round(spent, 4) for rival, spent in milliseconds.items()},
+                "to_faiss_l2": {
+                    rival: round(spent / milliseconds["faiss L2"], 3)
+                    for rival, spent in milliseconds.items()
+                },
+                "build_seconds": round(built, 2),
+            }
+        )
+    return found
+
+
+def cell_costs(posteriors: Posteriors) -> dict:
+    """Measure the approximate search: recall near and far, and speed against exact L2."""
+    started = time.process_time()
+    engine = FaissIndex(posteriors, cells=4 * round(len(posteriors) ** 0.5))
+    engine.tune(draws(engine.exact, 1000, seed=4), at_least=0.992)
+    built = time.process_time() - started
+    near = draws(engine.exact, 1000, seed=5)
+    far = far_draws(300, posteriors.latent_dim)
+    flat = faiss.IndexFlatL2(posteriors.latent_dim)
+    flat.add(posteriors.mean.numpy())
+    rivals: dict[str, Rival] = {
+        "cells": lambda z: engine.search(z, 10),
+        "faiss alone": lambda z: engine.index.search(
+            engine.lifting.vectors(z.double()).numpy(), 10
+        ),
+        "faiss L2": lambda z: flat.search(z.numpy(), 10),
+    }
+    one = take_turns(rivals, list(near[:100].split(1)))
+    many = take_turns(rivals, list(near[:768].split(BATCH)))
+    return {
+        "garments": len(posteriors),
+        "latent_dim": posteriors.latent_dim,
+        "cells": engine.cells,
+        "nprobe": engine.nprobe,
+        "build_seconds": round(built, 1),
+        "recall_at_10_near": round(recall(engine, near), 4),
+        "recall_at_10_far": round(recall(engine, far), 4),
+        "one_z_milliseconds": {name: round(spent, 4) for name, spent in one.items()},
+        "one_z_speedup": round(one["faiss L2"] / one["cells"], 1),
+        "batch_milliseconds": {name: round(spent, 2) for name, spent in many.items()},
+        "batch_speedup": round(many["faiss L2"] / many["cells"], 1),
+    }
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+class TutorialVAE(nn.Module):
+    """The VAE of the widely copied example in pytorch/examples: 784-400-20."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(784, 400)
+        self.mean, self.log_var = nn.Linear(400, 20), nn.Linear(400, 20)
+        self.decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean −ELBO of a batch [B, 784], in nats per image."""
+        hidden = self.hidden(x).relu()
+        mean, log_var = self.mean(hidden), self.log_var(hidden)
+        z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
+        bce = nn.functional.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
+        kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum()
+        return (bce + kl) / len(x)
+
+
+def tutorial(images: Images, epochs: int, note: Callable[[str], Any]) -> tuple[float, float]:
+    """Train the tutorial's recipe; return CPU seconds an epoch and its final test −ELBO."""
+    from torchvision.datasets import VisionDataset
+    from torchvision.transforms.functional import to_pil_image, to_tensor
+
+    class Pictures(VisionDataset):  # as torchvision's FashionMNIST: PIL, then ToTensor
+        def __len__(self) -> int:
+            return len(images.train_images)
+
+        def __getitem__(self, i: int) -> tuple[Tensor, int]:
+            return to_tensor(to_pil_image(images.train_images[i])), int(images.train_labels[i])
+
+    torch.manual_seed(0)
+    vae = TutorialVAE()
+    optimizer = torch.optim.Adam(vae.parameters(), lr=1e-3)
+    loader: DataLoader = DataLoader(Pictures(root=""), batch_size=128, shuffle=True)
+    started = time.process_time()
+    for epoch in range(epochs):
+        note(f"the tutorial's recipe, epoch {epoch + 1} of {epochs}")
+        for x, _ in loader:
+            optimizer.zero_grad()
+            vae(x.flatten(1)).backward()
+            optimizer.step()
+    seconds = (time.process_time() - started) / epochs
+    with torch.no_grad():
+        x = images.test_images.flatten(1).float() / 255
+        return seconds, float(vae(x))
+
+
+def training_costs(images: Images, note: Callable[[str], Any], epochs: int = 10) -> dict:
+    """Measure an epoch of either recipe, and how soon ours is as good as the tutorial's end."""
+    per_epoch, final = tutorial(images, epochs, note)
+    runs = []
+    for number in (4, 6, 8, 10, 12):
+        note(f"our recipe, {number} epochs")
+        torch.manual_seed(1)
+        vae = VAE(10)
+        started = time.process_time()
+        fit(vae, images, epochs=number, seed=1, progress=False, bfloat16=True)
+        spent = time.process_time() - started
+        reached = -float(mean_terms(vae, images.test_images).elbo)
+        runs.append(
+            {"epochs": number, "seconds": round(spent, 2), "negative_elbo": round(reached, 2)}
+        )
+        if reached <= final:
+            break
+    ours = runs[-1]["seconds"] / runs[-1]["epochs"]
+    return {
+        "images": len(images.train_images),
+        "tutorial_epochs": epochs,
+        "tutorial_epoch_seconds": round(per_epoch, 2),
+        "tutorial_negative_elbo": round(final, 2),
+        "our_epoch_seconds": round(ours, 2),
+        "epoch_speedup": round(per_epoch / ours, 2),
+        "our_runs": runs,
+        "as_good": runs[-1]["negative_elbo"] <= final,
+        "share_of_the_tutorials_time": round(runs[-1]["seconds"] / (per_epoch * epochs), 3),
+    }
+
+
+def slider_costs(vae: VAE, index: PosteriorIndex, images: Images, moves: int = 60) -> dict:
+    """Measure what a slider's move costs on the kernel's side: decode, search, draw, encode PNG."""
+    explorer = Explorer(vae, index, images)
+    spent = []
+    for move in range(moves):
+        slider = explorer.sliders[move % vae.latent_dim]
+        started = time.thread_time()
+        slider.value = round(((move * 37) % 60 - 30) / 10, 1)
+        spent.append(1000 * (time.thread_time() - started))
+    return {"moves": moves, "median_milliseconds": round(statistics.median(spent), 2)}
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def posteriors_of(images: Images, latent_dim: int, note: Callable[[str], Any]) -> Posteriors:
+    """Return the posteriors of the training images; a VAE that is not shipped is trained once."""
+    if latent_dim == 10:
+        return encode_dataset(load_pretrained(images.name, 10), images.train_images)
+    path = BUILD / f"{images.name}-d{latent_dim}.safetensors"
+    if not path.exists():
+        note(f"training a VAE with {latent_dim} dimensions")
+        torch.manual_seed(1)
+        vae = VAE(latent_dim)
+        fit(vae, images, epochs=8, seed=1, free_bits=0.0, progress=False, bfloat16=True)
+        encode_dataset(vae, images.train_images).save(path)
+    return Posteriors.load(path)
+
+
+def wardrobe(real: Posteriors, garments: int) -> Posteriors:
+    """Return the real wardrobe, a part of it, or one resampled from it."""
+    if garments <= len(real):
+        return real[
+            torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:garments]
+        ]
+    return resampled(real, garments)
+
+
+def machine() -> dict[str, str]:
+    """Return what a reader has to know of the machine."""
+    names = ("torch", "faiss-cpu", "numpy", "scikit-learn")
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+    return {"cpu": cpu or platform.processor(), **{name: version(name) for name in names}}
+
+
+def table_of(found: dict) -> str:
+    """Return the searches as a Markdown table: times that of FAISS IndexFlatL2."""
+    rows = [row for row in found["search"] if row["queries"] != "one far z"]
+    head = [
+        f"{row['garments']:,}, d = {row['latent_dim']}, {row['queries'].split()[0]}" for row in rows
+    ]
+    lines = [f"| | {' | '.join(head)} |", "|---|" + "---|" * len(rows)]
+    for name, text in ROWS.items():
+        ratios = [row["to_faiss_l2"].get(name) for row in rows]
+        cells = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+        lines.append(f"| {text} | {' | '.join(cells)} |")
+    times = [f"{row['milliseconds']['faiss L2']:.2f} ms" for row in rows]
+    lines.append(f"| FAISS `IndexFlatL2`, CPU time | {' | '.join(times)} |")
+    return "\n".join(lines) + "\n"
+
+
+def measure(sizes: list[int], growth: list[int], latent_dims: list[int], repeats: int) -> dict:
+    """Measure everything; sizes and repeats can be made small to try the tool out."""
+    images = load_images("auto")
+    steps = len(latent_dims) * len(sizes) + len(growth) + 3
+    found: dict[str, Any] = {
+        "command": "python3 course.py bench",
+        "data_set": images.name,
+        "unit": "CPU time on one thread, medians of interleaved repeats",
+        "machine": machine(),
+        "search": [],
+        "growth": [],
+    }
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    with progress_bar(description="Measuring", total=steps, unit="part") as bar:
+        for latent_dim in latent_dims:
+            real = posteriors_of(images, latent_dim, bar.set_postfix_str)
+            for size in sizes:
+
+                def note(text: str, size: int = size, latent_dim: int = latent_dim) -> None:
+                    bar.set_postfix_str(f"{size:,} garments, d = {latent_dim}: {text}")
+
+                few = repeats if size < 5_000_000 else max(3, repeats // 3)
+                found["search"] += search_costs(wardrobe(real, size), few, note)
+                bar.update()
+        real = posteriors_of(images, 10, bar.set_postfix_str)
+        for size in growth:
+            bar.set_postfix_str(f"growth, {size:,} garments")
+            found["growth"].append(growth_point(wardrobe(real, size), repeats))
+            bar.update()
+        bar.set_postfix_str("cells")
+        found["cells"] = cell_costs(wardrobe(real, max(size for size in sizes if size <= 2**20)))
+        bar.update()
+        found["training"] = training_costs(images, bar.set_postfix_str)
+        bar.update()
+        vae = load_pretrained(images.name, 10)
+        found["slider"] = slider_costs(vae, PosteriorIndex(real), images)
+        bar.update()
+    return found
+
+
+def growth_point(posteriors: Posteriors, repeats: int) -> dict:
+    """Measure one near z in a wardrobe: exact likelihood, and FAISS IndexFlatL2."""
+    index = PosteriorIndex(posteriors)
+    flat = faiss.IndexFlatL2(posteriors.latent_dim)
+    flat.add(posteriors.mean.numpy())
+    rivals: dict[str, Rival] = {
+        "likelihood": lambda z: index.search(z, k=10),
+        "faiss L2": lambda z: flat.search(z.numpy(), 10),
+    }
+    spent = take_turns(rivals, list(draws(index, repeats, seed=9).split(1)))
+    return {
+        "garments": len(posteriors),
+        "milliseconds": {name: round(value, 4) for name, value in spent.items()},
+    }
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="course.py bench", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a trial run that stores nothing")
+    small = parser.parse_args(arguments).small
+    if small:
+        found = measure([10_000, 20_000], [10_000, 20_000], [10], repeats=5)
+        print(table_of(found))
+        return 0
+    found = measure(SIZES, GROWTH, LATENT_DIMS, repeats=25)
+    write_text_atomically(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomically(TABLE, table_of(found))
+    picture = png_bytes(cost_figure(found["growth"]))
+    write_atomically(PLOT, lambda file: _write(file, picture))
+    print(table_of(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
