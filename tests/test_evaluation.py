@@ -362,6 +362,22 @@ def test_the_table_agrees_with_its_pieces(evaluation, wardrobe, sources):
     assert evaluation["posterior", "likelihood", "pixel distance"].value == pytest.approx(distance)
 
 
+def test_a_lead_is_the_mean_of_paired_differences(evaluation):
+    names = ("held-out", "gate", "euclidean")
+    lead = evaluation.lead(*names, "pixel distance")
+    gate, euclidean = (evaluation["held-out", rule, "pixel distance"] for rule in names[1:])
+    assert lead.value == pytest.approx(gate.value - euclidean.value)
+    both = evaluation.lead("posterior", "likelihood", "mahalanobis", "recall@1")
+    apart = [
+        evaluation["posterior", r, "recall@1"] for r in ("likelihood", "likelihood, round trip")
+    ]
+    assert both.value == pytest.approx(apart[0].value - apart[1].value)
+    # on the same z, two rules that often agree are told apart more sharply
+    assert both.high - both.low < apart[0].high - apart[0].low
+    with pytest.raises(KeyError):
+        evaluation.lead("prior", "gate", "likelihood", "recall@1")
+
+
 def test_no_garment_is_nearer_in_pixels_than_the_pixel_nearest(evaluation):
     for source in evaluation.sources:
         floor = evaluation[source, "pixel-nearest", "pixel distance"].value

@@ -17,7 +17,7 @@ from vae_lib.evaluation.measures import (
     squared_pixel_distances,
 )
 from vae_lib.evaluation.queries import Queries, all_sources
-from vae_lib.evaluation.rules import RULES, Wardrobe, there_and_back
+from vae_lib.evaluation.rules import RULES, Wardrobe, into_box
 from vae_lib.evaluation.study import Spread, Study, load_study
 from vae_lib.evaluation.table import MEASURES, Evaluation, evaluate
 
@@ -41,11 +41,11 @@ __all__ = [
     "hits",
     "hubs",
     "importance_moments",
+    "into_box",
     "load_study",
     "pixel_distances",
     "rate",
     "reciprocal_ranks",
     "reliability",
     "squared_pixel_distances",
-    "there_and_back",
 ]

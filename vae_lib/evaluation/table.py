@@ -38,6 +38,7 @@ MEASURES = {
     "probability@10": "mean of the first ten garments' summed probability",
     "familiar": "share of z inside some garment's 99.9 % ellipsoid",
 }
+HUB_MEASURES = ("distinct winners", "share of ten", "skewness")  # of all z together
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,19 @@ class Evaluation:
     sources: list[str]
     rules: list[str]
     estimates: dict[tuple[str, str, str], Estimate]
+    values: dict[tuple[str, str, str], Tensor]  # what was averaged, [Q], the same z for every rule
 
     def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
         """Return the estimate for (source, rule, measure); a KeyError where it has no meaning."""
         return self.estimates[key]
+
+    def lead(self, source: str, rule: str, other: str, measure: str) -> Estimate:
+        """Return by how much one rule's measure exceeds another's: differences, z by z.
+
+        Raises a KeyError where the measure has no meaning, or counts garments rather than z.
+        """
+        first, second = (self.values[source, each, measure].double() for each in (rule, other))
+        return average(first - second)
 
     def table(
         self, measure: str, digits: int = 2, rules: Iterable[str] = (), sources: Iterable[str] = ()
@@ -100,54 +110,50 @@ def evaluate(
         raise ValueError(f"queries: expected at least 2, got {queries}")
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
     estimates: dict[tuple[str, str, str], Estimate] = {}
+    values: dict[tuple[str, str, str], Tensor] = {}
     steps = len(sources) * len(rules)
-    with progress_bar(description="evaluating", total=steps, unit="rule", shown=progress) as bar:
+    with progress_bar(
+        description="evaluating", total=steps, unit="table row", shown=progress
+    ) as bar:
         for number, (source, draw) in enumerate(sources.items()):
             asked = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
             with torch.no_grad():
                 pictures = wardrobe.vae.decode(asked.z)
             for rule in rules:
                 found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
-                measured = measure(wardrobe, asked, pictures, found)
-                if rule == "likelihood":
-                    measured |= certainty(found)
-                for name, estimate in measured.items():
-                    estimates[source, rule, name] = estimate
+                measured = per_query(wardrobe, asked, pictures, found)
+                if rule == "likelihood" and found.probabilities is not None:
+                    measured["probability@1"] = found.probabilities[:, 0]
+                    measured["probability@10"] = found.probabilities.sum(dim=1)
+                for name, each in measured.items():
+                    values[source, rule, name] = each
+                    estimates[source, rule, name] = (
+                        rate(each) if each.dtype == torch.bool else average(each)
+                    )
+                spread = hubs(found.indices, len(wardrobe.index))
+                for name, value in zip(HUB_MEASURES, spread, strict=True):
+                    estimates[source, rule, name] = Estimate(value)
                 bar.update()
-    return Evaluation(queries, list(sources), rules, estimates)
+    return Evaluation(queries, list(sources), rules, estimates, values)
 
 
-def measure(
+def per_query(
     wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
-) -> dict[str, Estimate]:
-    """Return every measure that has a meaning for one rule and source of z, but `certainty`.
+) -> dict[str, Tensor]:
+    """Return what each measure that has a meaning says of each z: [Q], bool where it is a share.
 
     pictures: decode(z), [Q, 1, 28, 28].
     """
     images, winners = wardrobe.images, found.indices[:, 0]
-    k = found.indices.shape[1]
-    results = {"pixel distance": average(pixel_distances(pictures, images.train_images[winners]))}
+    values = {"pixel distance": pixel_distances(pictures, images.train_images[winners])}
     if asked.garment is not None:
-        results["recall@1"] = rate(hits(found.indices, asked.garment, 1))
-        results["recall@10"] = rate(hits(found.indices, asked.garment, k))
-        results["mrr@10"] = average(reciprocal_ranks(found.indices, asked.garment))
+        values["recall@1"] = hits(found.indices, asked.garment, 1)
+        values["recall@10"] = hits(found.indices, asked.garment, found.indices.shape[1])
+        values["mrr@10"] = reciprocal_ranks(found.indices, asked.garment)
     if asked.label is not None:
-        results["same class"] = rate(images.train_labels[winners] == asked.label)
+        values["same class"] = images.train_labels[winners] == asked.label
     if asked.factors is not None and images.train_factors is not None:
-        distances = factor_distances(asked.factors, images.train_factors[winners])
-        results["factor distance"] = average(distances)
-    names = ("distinct winners", "share of ten", "skewness")
-    spread = hubs(found.indices, len(wardrobe.index))
-    results |= {name: Estimate(value) for name, value in zip(names, spread, strict=True)}
+        values["factor distance"] = factor_distances(asked.factors, images.train_factors[winners])
     if found.familiar is not None:
-        results["familiar"] = rate(found.familiar)
-    return results
-
-
-def certainty(found: Neighbors) -> dict[str, Estimate]:
-    """Return the mean probability of the first garment, and of the first ten together."""
-    assert found.probabilities is not None
-    return {
-        "probability@1": average(found.probabilities[:, 0]),
-        "probability@10": average(found.probabilities.sum(dim=1)),
-    }
+        values["familiar"] = found.familiar
+    return values

@@ -37,7 +37,9 @@ RECALL = Exercise(
     title="recall@k",
     ask=(
         "`indices` [Q, K] holds the answers to Q queries, best first; `garment` [Q] the garment "
-        "that each z was drawn from. Return recall@k, where `k` may be smaller than K."
+        "that each z was drawn from. Return recall@k, where `k` may be smaller than K. An example: "
+        "with `indices` [[7, 2, 5, 1], [3, 7, 4, 0], [6, 5, 9, 8]], `garment` [7, 4, 2] and "
+        "`k` = 2 it is 1/3."
     ),
     stub="def my_recall(indices, garment, k):\n    return ...",
     name="my_recall",
@@ -84,6 +86,16 @@ RECALL = Exercise(
             "For recall, every place among the first k counts the same.",
         ),
         Mistake(
+            lambda indices, garment, k: _found(indices, garment)[:, 0].mean(),
+            "recall@1, whatever k is",
+            "The garment may stand at any of the first k places.",
+        ),
+        Mistake(
+            lambda indices, garment, k: 100 * _found(indices, garment)[:, :k].sum(1).mean(),
+            "a percentage",
+            "A share lies between 0 and 1.",
+        ),
+        Mistake(
             lambda indices, garment, k: 1 - _found(indices, garment)[:, :k].sum(1).mean(),
             "the share of misses",
             "Recall counts the queries whose garment was found.",
@@ -126,8 +138,9 @@ FAR_WINNER = Exercise(
     title="who wins far away",
     ask=(
         "z moves away along a direction: z = r · `u`, with `u` [d] of length 1. Return the index "
-        "of the garment with the highest log q(z|x) once r is large enough. `mean` and `std` have "
-        "the shape [N, d]."
+        "of the garment with the highest log q(z|x) once r is large enough, without choosing an r. "
+        "`mean` and `std` have the shape [N, d]. An example: with `mean` [[0, 0], [3, 0], [0, 1]], "
+        "`std` [[1, 3], [0.5, 0.5], [2, 0.4]] and `u` [1, 0] it is 2."
     ),
     stub="def my_far_winner(mean, std, u):\n    return ...",
     name="my_far_winner",
@@ -149,7 +162,7 @@ FAR_WINNER = Exercise(
         Mistake(
             lambda mean, std, u: ((u * std) ** 2).sum(1).argmax(),
             "the garment with the largest Σ u²σ²",
-            "Nearly: but one sharp dimension is enough to lose. Does σ multiply u, or divide it?",
+            "Nearly: but σ stands below the fraction line, in each dimension by itself.",
         ),
         Mistake(
             lambda mean, std, u: (mean @ u).argmax(),
@@ -160,6 +173,16 @@ FAR_WINNER = Exercise(
             lambda mean, std, u: (mean - 100 * u).norm(dim=1).argmin(),
             "the garment whose mean is nearest to r · u",
             "That is the Euclidean winner. What does the likelihood divide by?",
+        ),
+        Mistake(
+            lambda mean, std, u: ((u / std) ** 2).sum(1).amin(),
+            "the smallest Σ u²/σ² itself",
+            "Which garment has it? Its index is asked for.",
+        ),
+        Mistake(
+            lambda mean, std, u: (std @ u.abs()).argmax(),
+            "the garment with the largest Σ |u| σ",
+            "One sharp dimension is enough to lose. Does σ multiply u, or divide it?",
         ),
         Mistake(
             lambda mean, std, u: (u.abs() / std).sum(1).argmin(),
@@ -219,7 +242,9 @@ GATE = Exercise(
     ask=(
         "Tell of each z [Q, d] whether it is familiar: whether it lies inside some garment's "
         "ellipsoid, a Mahalanobis² below `threshold`. `mean` and `std` have the shape [N, d]; the "
-        "answer [Q] holds True or False."
+        "answer [Q] holds True or False. An example: with `z` [[0.5, 0], [0, 3], [9, 9]], `mean` "
+        "[[0, 0], [2, 0]], `std` [[0.5, 2], [1, 0.5]] and a `threshold` of 4 it is True, True, "
+        "False."
     ),
     stub="def my_familiar(z, mean, std, threshold):\n    return ...",
     name="my_familiar",
@@ -252,6 +277,18 @@ GATE = Exercise(
             lambda z, mean, std, threshold: _squared(z, mean, std**2).amin(1) < threshold,
             "σ² where σ belongs",
             "`std` is σ, not the variance.",
+        ),
+        Mistake(
+            lambda z, mean, std, threshold: 0.5 * _squared(z, mean, std).amin(1) < threshold,
+            "half of the Mahalanobis²",
+            "The ½ belongs to log q. χ² is a sum of whole squares.",
+        ),
+        Mistake(
+            lambda z, mean, std, threshold: (
+                (((z[:, None] - mean) / std) ** 2).amin(1).sum(1) < threshold
+            ),
+            "the nearest garment of each dimension by itself",
+            "Sum over the dimensions first: all of them belong to the same garment.",
         ),
         Mistake(
             lambda z, mean, std, threshold: (

@@ -27,17 +27,24 @@ def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style) -> None:
 
 
 def ladder(estimates: Mapping[str, Estimate]) -> Figure:
-    """Return recall@1 of one rule after the other, each adding a piece to the one before."""
-    figure, axes = plt.subplots(figsize=(8, 3.6))
+    """Return recall@1 of one rule after the other, and in points what each adds to the last."""
+    figure, axes = plt.subplots(figsize=(8, 3.8))
+    values = [100 * estimate.value for estimate in estimates.values()]
     for place, (rule, estimate) in enumerate(estimates.items()):
-        _bar(axes, place, estimate, RULE_COLORS[rule], markersize=8)
-        axes.annotate(f"{estimate.value:.0%}", (place, estimate.value), (9, 6),
-                      textcoords="offset points")  # fmt: skip
-    values = [estimate.value for estimate in estimates.values()]
-    axes.step(range(len(values)), values, where="post", color=GREY, linewidth=1, zorder=0)
+        percent = Estimate(*(100 * number for number in estimate if number is not None))
+        _bar(axes, place, percent, RULE_COLORS[rule], markersize=8)
+        axes.annotate(f"{values[place]:.0f} %", (place, values[place]), (0, -20),
+                      textcoords="offset points", ha="center")  # fmt: skip
+        if place:
+            gain = values[place] - values[place - 1]
+            middle = (place - 0.5, (values[place] + values[place - 1]) / 2)
+            axes.annotate(f"{gain:+.1f} points", middle, (0, 10), textcoords="offset points",
+                          ha="right", color=INK)  # fmt: skip
+    axes.plot(range(len(values)), values, color=GREY, linewidth=1.2, zorder=0)
     names = [RULE_NAMES[rule].replace(" distance", "\ndistance") for rule in estimates]
     axes.set_xticks(range(len(names)), names)
-    axes.set(ylim=(0, 1), xlim=(-0.4, len(names) - 0.4), ylabel="recall@1, z from posteriors")
+    axes.set(ylim=(0, 100), xlim=(-0.4, len(names) - 0.6))
+    axes.set_ylabel("recall@1 in %, z from posteriors")
     return figure
 
 
@@ -46,7 +53,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     figure, axes = plt.subplots(figsize=(4.8, 4.4))
     for each in bins:
         _bar(axes, each.probability, each.hits, RULE_COLORS["likelihood"])
-    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", label="said = so")
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", label="perfectly calibrated")
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     axes.set(xlabel="probability of the first garment", ylabel="share of z that came from it")
     axes.legend(loc="upper left")
@@ -85,14 +92,15 @@ def price(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
         crowded = any(abs(near - x) < 0.05 and abs(far - y) < 5 for x, y in dots)
         side = "left" if near < 0.55 else "right"  # of the label, away from the figure's edge
         beside = (8, -4) if side == "left" else (-6, -16 if crowded else 9)
-        axes.annotate(RULE_NAMES.get(rule, rule), (near, far), beside,
-                      textcoords="offset points", ha=side)  # fmt: skip
+        axes.annotate(RULE_NAMES.get(rule, rule), (near, far), beside, color=color_of(rule),
+                      weight="bold", textcoords="offset points", ha=side)  # fmt: skip
         dots.append((near, far))
     floor = evaluation["uniform 5", "pixel-nearest", "pixel distance"].value
     axes.axhline(floor, color=INK, linestyle="--")
     axes.annotate("the pixel-nearest garment", (0.01, floor), (0, -14),
                   xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
     axes.set(ylim=(0, 1.1 * max(y for _, y in dots)))
+    axes.annotate("better ↘", (0.99, 0.03), xycoords="axes fraction", ha="right", color=INK)
     axes.set_xlabel("near: recall@1 of z from posteriors (right is better)")
     axes.set_ylabel("far: pixel distance, uniform 5 (low is better)")
     return figure
@@ -111,7 +119,7 @@ def along_rays(
     figure, axes = plt.subplots(figsize=(8, 3.9))
     axes.plot(radii, widest, "o-", color=RULE_COLORS["likelihood"],
               label="the likelihood's winner is the widest along u")  # fmt: skip
-    axes.plot(radii, familiar, "s-", color=RULE_COLORS["gate"], label="z is familiar")
+    axes.plot(radii, familiar, "s-", color=RULE_COLORS["mahalanobis"], label="z is familiar")
     for name, length in typical.items():
         axes.axvline(length, color=INK, linestyle=":")
         axes.annotate(name, (length, 1.03), (4, 0), textcoords="offset points", fontsize=10)
@@ -133,8 +141,9 @@ def familiarity(smallest: Mapping[str, Float[Tensor, " query"]], threshold: floa
         axes.hist(values.numpy(), bins=edges, weights=[1 / len(values)] * len(values),
                   histtype="stepfilled", alpha=0.45, color=color, label=source)  # fmt: skip
     axes.axvline(threshold, color=INK, linestyle="--")
-    axes.annotate("99.9 % quantile of χ²", (threshold, axes.get_ylim()[1]), (-4, -12),
-                  textcoords="offset points", ha="right")  # fmt: skip
+    axes.annotate(f"{threshold:.1f}, the 99.9 % quantile of χ²", (threshold, 1), (4, -12),
+                  xycoords=("data", "axes fraction"), textcoords="offset points")  # fmt: skip
+    axes.set_ylim(top=1.15 * axes.get_ylim()[1])
     axes.set(xscale="log", xlabel="smallest Mahalanobis² to any garment (log scale)")
     axes.set_ylabel("share of z")
     ticks = [1, 3, 10, 30, 100, 300, 1000]
