@@ -143,9 +143,6 @@ def page(request):
     return page
 
 
-# ---- what the page shows ------------------------------------------------------------------
-
-
 def slider(page, j: int):
     return page.locator(EXPLORER).get_by_role("slider", name=f"z{j + 1}", exact=True)
 
@@ -202,9 +199,6 @@ def assert_truthful(page, vae, index) -> None:
         else:
             expected = index.search(z, rule=rule)
         assert garments == expected.indices.tolist(), rule
-
-
-# ---- moving -------------------------------------------------------------------------------
 
 
 def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
@@ -314,9 +308,6 @@ def test_every_button_and_the_copy(page, vae, index):
     garment.press("Enter")
     wait_for_z(page, index.posteriors.mean[42].tolist())
     assert shown_rows(page)["euclidean"][0] == 42
-
-
-# ---- for everybody ------------------------------------------------------------------------
 
 
 def accessible(page) -> list[tuple[str, str]]:
@@ -450,9 +441,6 @@ def test_the_app_shows_no_code_and_takes_only_its_token(app_page):
 def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):
     assert page.watch.elsewhere == []
     assert page.watch.complaints == []
-
-
-# ---- speed --------------------------------------------------------------------------------
 
 
 def test_from_key_press_to_picture(chromium, lab, record_property):

@@ -77,8 +77,6 @@ class Panel:
         """Show a sentence under the controls, or nothing."""
         self.message.value = escape(message)
 
-    # ---- the controls one by one ----------------------------------------------------------
-
     def _calling(self, call: Callable[..., None], *first: object) -> Callable[[dict], None]:
         def changed(change: dict) -> None:
             if not self._showing:
@@ -130,8 +128,6 @@ class Panel:
 
     def _ticked(self, _: bool) -> None:
         self._calls.rules([rule for rule, box in self.rule_boxes.items() if box.value])
-
-    # ---- their places ---------------------------------------------------------------------
 
     def _slider_columns(self, order: Sequence[int]) -> widgets.Widget:
         lines = [widgets.HBox([self.sliders[j], self.entries[j]]) for j in order]
