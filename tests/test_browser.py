@@ -207,8 +207,10 @@ def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
     z = [0.0] * 10
     for key, step in [("ArrowRight", 0.05), ("ArrowUp", 0.05), ("PageUp", 0.25), ("End", 4.65)]:
         page.keyboard.press(key)
-        z[8] += step
+        z[8] = round(z[8] + step, 9)
         wait_for_z(page, z)
+        assert shown_z(page) == z  # exactly, whatever the front end computes
+        assert slider(page, 8).get_attribute("aria-valuetext") == f"{z[8]:g}"
         assert_truthful(page, vae, index)
     assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
     assert shown_rows(page) != before[1]

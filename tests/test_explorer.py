@@ -464,6 +464,15 @@ def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
     assert_consistent(explorer, vae, index)
 
 
+def test_a_slider_means_the_number_at_its_step(explorer, vae, index):
+    slider = explorer.sliders[0]
+    slider.set_state({"value": 0.04999999999999982})  # as the front end computes 0.05
+    assert explorer.z[0] == 0.05
+    assert slider.value == 0.04999999999999982  # sent back, it would pull at the handle in a drag
+    explorer.panel.entries[0].value = 0.04999999999999982  # typed, it is taken as it is
+    assert explorer.z[0] == 0.04999999999999982
+
+
 def messages_of(explorer, monkeypatch) -> list[tuple[str, set[str]]]:
     """Note what the kernel would send, as (kind of widget, names of what changed)."""
     sent = []
