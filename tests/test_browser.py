@@ -143,9 +143,6 @@ def page(request):
     return page
 
 
-# ---- what the page shows ------------------------------------------------------------------
-
-
 def slider(page, j: int):
     return page.locator(EXPLORER).get_by_role("slider", name=f"z{j + 1}", exact=True)
 
@@ -204,17 +201,16 @@ def assert_truthful(page, vae, index) -> None:
         assert garments == expected.indices.tolist(), rule
 
 
-# ---- moving -------------------------------------------------------------------------------
-
-
 def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
     before = shown_pixels(page), shown_rows(page)
     slider(page, 8).focus()
     z = [0.0] * 10
     for key, step in [("ArrowRight", 0.05), ("ArrowUp", 0.05), ("PageUp", 0.25), ("End", 4.65)]:
         page.keyboard.press(key)
-        z[8] += step
+        z[8] = round(z[8] + step, 9)
         wait_for_z(page, z)
+        assert shown_z(page) == z  # exactly, whatever the front end computes
+        assert slider(page, 8).get_attribute("aria-valuetext") == f"{z[8]:g}"
         assert_truthful(page, vae, index)
     assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
     assert shown_rows(page) != before[1]
@@ -314,9 +310,6 @@ def test_every_button_and_the_copy(page, vae, index):
     garment.press("Enter")
     wait_for_z(page, index.posteriors.mean[42].tolist())
     assert shown_rows(page)["euclidean"][0] == 42
-
-
-# ---- for everybody ------------------------------------------------------------------------
 
 
 def accessible(page) -> list[tuple[str, str]]:
@@ -450,9 +443,6 @@ def test_the_app_shows_no_code_and_takes_only_its_token(app_page):
 def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):
     assert page.watch.elsewhere == []
     assert page.watch.complaints == []
-
-
-# ---- speed --------------------------------------------------------------------------------
 
 
 def test_from_key_press_to_picture(chromium, lab, record_property):

@@ -129,9 +129,6 @@ def test_a_box_that_is_no_use_is_put_back(explorer, vae, index, junk):
     assert explorer.panel.message.value == ""
 
 
-# ---- buttons ------------------------------------------------------------------------------
-
-
 def test_every_button_has_a_test(explorer):
     named = {"From the prior", "From a posterior", "Uniform", "A garment's z", "Round trip"}
     assert set(explorer.panel.buttons) == named | {"Reset"}
@@ -213,9 +210,6 @@ def test_round_trip_and_reset(explorer, vae, index):
     assert list(explorer.z) == [0.0] * 10
 
 
-# ---- all numbers at once ------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -251,9 +245,6 @@ def test_junk_is_explained_and_left_to_be_mended(explorer, junk, message):
     explorer.panel.z_box.value = str([1.0] * 10)
     assert explorer.panel.message.value == ""
     assert list(explorer.z) == [1.0] * 10
-
-
-# ---- percentiles --------------------------------------------------------------------------
 
 
 def test_percentiles_change_the_scale_and_not_z(explorer, vae, index):
@@ -292,9 +283,6 @@ def test_scales_there_and_back():
     assert not AS_PERCENTILES.holds(9.0)
 
 
-# ---- rules --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("rule", ROW_RULES)
 def test_every_rule_can_have_a_row(explorer, vae, index, rule):
     for z in ([0.0] * 10, [5.0, -5.0] * 5):  # familiar, and not
@@ -329,9 +317,6 @@ def test_the_gate_says_where_it_searched(explorer):
     assert "the gate: log likelihood at z, which is near" in explorer.rows.value
     explorer.z = [5.0, -5.0] * 5
     assert "the gate: log likelihood after a round trip, since z is far" in explorer.rows.value
-
-
-# ---- what is said and shown ---------------------------------------------------------------
 
 
 def test_familiarity_is_told_against_the_quantile(explorer, index):
@@ -447,9 +432,6 @@ def test_a_wardrobe_smaller_than_a_row(vae, drawn):
         explorer.garment_z(4)
 
 
-# ---- the front end ------------------------------------------------------------------------
-
-
 def test_the_echo_of_the_front_end_changes_nothing(explorer, vae, index):
     """The front end sends every value back, rounded to the slider's steps, and sometimes late."""
     explorer.garment_z(3)
@@ -480,6 +462,15 @@ def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
         slider.set_state({"value": value})
         assert explorer.z[0] == value
     assert_consistent(explorer, vae, index)
+
+
+def test_a_slider_means_the_number_at_its_step(explorer, vae, index):
+    slider = explorer.sliders[0]
+    slider.set_state({"value": 0.04999999999999982})  # as the front end computes 0.05
+    assert explorer.z[0] == 0.05
+    assert slider.value == 0.04999999999999982  # sent back, it would pull at the handle in a drag
+    explorer.panel.entries[0].value = 0.04999999999999982  # typed, it is taken as it is
+    assert explorer.z[0] == 0.04999999999999982
 
 
 def messages_of(explorer, monkeypatch) -> list[tuple[str, set[str]]]:

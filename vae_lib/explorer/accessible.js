@@ -1,13 +1,17 @@
 // What a screen reader needs, and ipywidgets has no trait for. FloatSlider shows its description
 // beside the handle, but does not name the handle by it; Image has no alt text. This names the
-// handles, passes the text that the reading brings along on to the picture, and has the reading
-// spoken when it changes; now, and whenever something in the explorer is drawn anew.
+// handles, rounds the values that they tell, passes the text that the reading brings along on to the
+// picture, and has the reading spoken when it changes; now, and whenever something is drawn anew.
 ((style) => {
   const root = style.closest(".widget-vbox");
   const describe = () => {
     for (const slider of root.querySelectorAll(".widget-slider")) {
-      const name = slider.querySelector("label").textContent;
-      slider.querySelector("[role=slider]")?.setAttribute("aria-label", name);
+      const handle = slider.querySelector("[role=slider]");
+      if (!handle) continue;
+      handle.setAttribute("aria-label", slider.querySelector("label").textContent);
+      const value = handle.getAttribute("aria-valuetext"); // 0.04999999999999982, for example
+      const text = String(Number(Number(value).toFixed(3)));
+      if (text !== value) handle.setAttribute("aria-valuetext", text);
     }
     const reading = root.querySelector(".vae-reading");
     const picture = root.querySelector(".vae-picture");
@@ -15,5 +19,6 @@
     picture?.setAttribute("alt", root.querySelector("[data-alt]")?.dataset.alt ?? "");
   };
   describe();
-  new MutationObserver(describe).observe(root, { childList: true, subtree: true });
+  const changes = { childList: true, subtree: true, attributeFilter: ["aria-valuetext"] };
+  new MutationObserver(describe).observe(root, changes);
 })(this);

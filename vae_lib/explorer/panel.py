@@ -13,6 +13,7 @@ from vae_lib.explorer.scale import AS_Z, Scale
 from vae_lib.explorer.state import ROW_RULES, z_to_text
 
 DIGITS = 3  # in the boxes beside the sliders; z itself is kept exactly
+SLIDER_DIGITS = 9  # a slider means 0.05 where the front end computes 0.04999999999999982
 HERE = Path(__file__).parent
 COPY = (
     "navigator.clipboard.writeText("
@@ -62,7 +63,7 @@ class Panel:
             if scale is not self._scale:
                 slider.rescale(self._scale, scale, scale.nearest(value))
                 entry.description = f"z{j + 1} {scale.unit}"
-            elif slider.value != scale.nearest(value):
+            elif abs(slider.value - scale.nearest(value)) > 10**-SLIDER_DIGITS:
                 slider.place(scale.nearest(value))
             entry.value = round(scale.place(value), DIGITS)
             (slider.remove_class if scale.holds(value) else slider.add_class)("vae-outside")
@@ -76,8 +77,6 @@ class Panel:
     def say(self, message: str) -> None:
         """Show a sentence under the controls, or nothing."""
         self.message.value = escape(message)
-
-    # ---- the controls one by one ----------------------------------------------------------
 
     def _calling(self, call: Callable[..., None], *first: object) -> Callable[[dict], None]:
         def changed(change: dict) -> None:
@@ -99,8 +98,11 @@ class Panel:
         )
         if unused:
             slider.add_class("vae-unused")
-        slider.observe(self._calling(self._calls.moved, j), names="value")
+        slider.observe(self._calling(self._slid, j), names="value")
         return slider
+
+    def _slid(self, j: int, place: float) -> None:
+        self._calls.moved(j, round(place, SLIDER_DIGITS))
 
     def _entry(self, j: int) -> widgets.FloatText:
         entry = widgets.FloatText(description=f"z{j + 1} {AS_Z.unit}")
@@ -131,8 +133,6 @@ class Panel:
     def _ticked(self, _: bool) -> None:
         self._calls.rules([rule for rule, box in self.rule_boxes.items() if box.value])
 
-    # ---- their places ---------------------------------------------------------------------
-
     def _slider_columns(self, order: Sequence[int]) -> widgets.Widget:
         lines = [widgets.HBox([self.sliders[j], self.entries[j]]) for j in order]
         grid = widgets.GridBox([line.add_class("vae-line") for line in lines])
@@ -158,8 +158,5 @@ def looks() -> widgets.HTML:
     """Return the widget that holds the style sheet, and a script for screen readers."""
     css = (HERE / "explorer.css").read_text(encoding="utf-8")
     script = (HERE / "accessible.js").read_text(encoding="utf-8")
-    without_comments = "".join(
-        line for line in script.splitlines(True) if not line.lstrip().startswith("//")
-    )
-    html = f'<style onload="{escape(without_comments)}">{css}</style>'
+    html = f'<style onload="{escape(script)}">{css}</style>'
     return widgets.HTML(html).add_class("vae-style")

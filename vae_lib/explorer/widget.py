@@ -74,8 +74,6 @@ class Explorer(widgets.VBox):
         self.add_class("vae-explorer")
         self._pacer.change()
 
-    # ---- state ----------------------------------------------------------------------------
-
     @property
     def z(self) -> tuple[float, ...]:
         """The latent code, d numbers; kept exactly, also outside the sliders' range."""
@@ -128,8 +126,6 @@ class Explorer(widgets.VBox):
         self._pacer.finish()
         return self._decoded
 
-    # ---- actions --------------------------------------------------------------------------
-
     def _go(self, values: object, message: str = "") -> None:
         queries = as_queries(values, self._vae.latent_dim)
         if len(queries) != 1:
@@ -178,8 +174,6 @@ class Explorer(widgets.VBox):
 
     def _name(self, garment: int) -> str:
         return f"garment {garment}, {self._images.class_names[self._images.train_labels[garment]]}"
-
-    # ---- what a person does ---------------------------------------------------------------
 
     def _calls(self) -> Calls:
         return Calls(
@@ -235,8 +229,6 @@ class Explorer(widgets.VBox):
             self.panel.say("Two rules at least, so that there is something to compare.")
             self._pacer.change()  # which puts the tick back
 
-    # ---- what is shown --------------------------------------------------------------------
-
     def _redraw(self) -> None:
         """Show the picture first, since that is what a person who moves a slider looks at."""
         with one_thread(), torch.inference_mode():
@@ -260,8 +252,6 @@ class Explorer(widgets.VBox):
             names = ", ".join(f"z{j + 1} = {number(self._z[j])}" for j in outside)
             sentences.append(f"Outside its slider, and searched as it is: {names}.")
         return sentences
-
-    # ---- where no kernel runs -------------------------------------------------------------
 
     def __repr__(self) -> str:
         lines = [f"Explorer at z = [{', '.join(number(value) for value in self._z)}]"]
