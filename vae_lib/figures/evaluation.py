@@ -108,17 +108,17 @@ def price(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
 
 def along_rays(
     radii: Sequence[float],
-    widest: Sequence[float],
+    farthest: Sequence[float],
     familiar: Sequence[float],
     typical: Mapping[str, float],
 ) -> Figure:
-    """Return along rays z = r·u how often the widest garment wins, and how often z is familiar.
+    """Return along rays z = r·u how often the longest reach wins, and how often z is familiar.
 
     typical: lengths to mark, by their names.
     """
     figure, axes = plt.subplots(figsize=(8, 3.9))
-    axes.plot(radii, widest, "o-", color=RULE_COLORS["likelihood"],
-              label="the likelihood's winner is the widest along u")  # fmt: skip
+    axes.plot(radii, farthest, "o-", color=RULE_COLORS["likelihood"],
+              label="the likelihood's winner reaches farthest along u")  # fmt: skip
     axes.plot(radii, familiar, "s-", color=RULE_COLORS["mahalanobis"], label="z is familiar")
     for name, length in typical.items():
         axes.axvline(length, color=INK, linestyle=":")
@@ -158,7 +158,7 @@ def seeds(panels: Mapping[str, tuple[Mapping[str, Sequence[float]], float]]) -> 
 
     panels: for each claim the values by training, and the value that the claim names.
     """
-    figure, grid = plt.subplots(1, len(panels), figsize=(11.5, 3.2), sharey=True)
+    figure, grid = plt.subplots(1, len(panels), figsize=(13, 3.2), sharey=True)
     for axes, (claim, (values, limit)) in zip(grid, panels.items(), strict=True):
         for place, row in enumerate(values.values()):
             axes.plot(row, [place] * len(row), "o", alpha=0.6, color=RULE_COLORS["likelihood"])
