@@ -5,7 +5,7 @@
 
 def my_lift(mean, std):
     # −½ (z − μ)²/σ² = −½ z²/σ² + z μ/σ² − ½ μ²/σ², and what has no z in it is the constant
-    constant = -0.5 * (mean / std) ** 2 - std.log() - math.log(2 * math.pi) / 2  # [N, d]
+    constant = -0.5 * (mean / std) ** 2 - (std * (2 * torch.pi) ** 0.5).log()  # [N, d]
     return torch.cat([-0.5 / std**2, mean / std**2, constant.sum(dim=1, keepdim=True)], dim=1)
 
 
