@@ -12,7 +12,14 @@ import pytest
 import torch
 
 from vae_lib import PosteriorIndex, Posteriors
-from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, recall
+from vae_lib.engines import (
+    FaissIndex,
+    MilvusIndex,
+    RecallError,
+    load_benchmark,
+    recall,
+    resampled,
+)
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
 
@@ -160,6 +167,45 @@ def test_a_missing_package_is_named_with_its_cure(monkeypatch, index, package, m
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(ModuleNotFoundError, match=how):
         make(index.posteriors[:10])
+
+
+# --- larger wardrobes, and the benchmark ----------------------------------------------------------
+
+
+def test_a_resampled_wardrobe_has_the_shape_of_the_real_one(index):
+    real = index.posteriors
+    larger = resampled(real, 30_000)
+    assert len(larger) == 30_000
+    assert len(larger.mean.unique(dim=0)) == 30_000
+    # a mixture of all posteriors has the means' variance plus the mean σ²
+    variance = real.mean.var(dim=0) + real.std.square().mean(dim=0)
+    torch.testing.assert_close(larger.mean.var(dim=0), variance, rtol=0.05, atol=0.0)
+    torch.testing.assert_close(larger.mean.mean(dim=0), real.mean.mean(dim=0), rtol=0, atol=0.05)
+    medians = larger.std.median(dim=0).values / real.std.median(dim=0).values
+    assert ((medians - 1).abs() < 0.05).all()
+    assert resampled(real, 100).mean.equal(resampled(real, 100).mean)
+
+
+def test_the_stored_benchmark_holds_what_notebook_06_reads():
+    bench = load_benchmark()
+    for row in bench["search"]:
+        ratio = row["milliseconds"]["likelihood"] / row["milliseconds"]["faiss L2"]
+        assert row["to_faiss_l2"]["likelihood"] == pytest.approx(ratio, rel=0.02, abs=2e-3)
+    sizes = {row["garments"] for row in bench["search"]}
+    assert sizes == {60_000, 1_000_000, 10_000_000}
+    assert {"cells", "training", "slider", "growth", "machine"} <= set(bench)
+    assert 0.9 < bench["cells"]["recall_at_10_near"] <= 1
+
+
+def test_a_missing_benchmark_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"course.py bench` makes it"):
+        load_benchmark(tmp_path / "none.json")
+
+
+def test_the_readme_shows_the_table_of_the_stored_benchmark():
+    from tools.bench import table_of
+
+    assert table_of(load_benchmark()) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # --- Milvus, embedded -----------------------------------------------------------------------------

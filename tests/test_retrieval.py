@@ -250,7 +250,7 @@ def test_a_wardrobe_large_enough_for_boxes_is_searched_exactly(rule):
     found = index.search(z, k=10, rule=rule)
     assert found.indices.equal(indices)
     assert found.scores.equal(scores)
-    lifted = index._lifted(rule)
+    lifted = index.lifted_form(rule)
     with mock.patch.object(lifted, "_by_all_scores", side_effect=AssertionError):
         assert index.search(z[:6], k=10, rule=rule).indices.equal(indices[:6])
 

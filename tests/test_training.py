@@ -39,6 +39,15 @@ def test_fit_learns_and_reports(few):
             assert kl == pytest.approx(sum(per_dimension), rel=1e-5)
 
 
+def test_bfloat16_learns_as_float32_does(few):
+    reached = [
+        fit(new_vae(), few, epochs=6, batch_size=32, progress=False, bfloat16=lower)
+        for lower in (False, True)
+    ]
+    full, lower = (history.validation.elbo[-1] for history in reached)
+    assert lower == pytest.approx(full, rel=0.02)
+
+
 def test_the_last_validation_figure_is_the_mean_over_every_held_out_image(few):
     vae = new_vae()
     history = fit(vae, few, epochs=1, progress=False, seed=7)

@@ -2,7 +2,7 @@
 
 Everything is CPU time on one thread; rivals take turns in one run, and the median of the repeats
 counts. Read the ratios: the milliseconds belong to the machine. The figures go to
-vae_lib/measured/bench.json, a table for the README and a plot to docs/.
+vae_lib/measured/bench.json, their table into the README, and a plot to docs/.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,24 +41,24 @@ from vae_lib.training import mean_terms
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "vae_lib" / "measured" / "bench.json"
-TABLE = ROOT / "docs" / "bench.md"
+README = ROOT / "README.md"
 PLOT = ROOT / "docs" / "bench.png"
 BUILD = ROOT / "build" / "bench"
 SIZES = [60_000, 1_000_000, 10_000_000]
 GROWTH = [10_000, 30_000, 60_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000]
 LATENT_DIMS = [10, 32]
 BATCH = 256
-ROWS = {
-    "likelihood": "this library, log q(z\\|x)",
-    "euclidean": "this library, Euclidean",
-    "faiss L2": "FAISS `IndexFlatL2` on μ",
-    "faiss IP": "FAISS `IndexFlatIP`, lifted",
-    "sum": "float32 `sum` over the matrix",
+COLUMNS = {
+    "likelihood": "likelihood",
+    "euclidean": "Euclidean",
+    "faiss IP": "FAISS `IndexFlatIP`",
+    "sum": "one `sum`",
     "torch.distributions": "`torch.distributions`",
-    "scikit-learn": "scikit-learn, brute force on μ",
+    "scikit-learn": "scikit-learn",
 }
 
 Rival = Callable[[Tensor], object]
+Note = Callable[[str], Any]  # shows what is being done
 
 
 def take_turns(rivals: dict[str, Rival], queries: list[Tensor]) -> dict[str, float]:
@@ -87,7 +88,7 @@ def rivals_for(index: PosteriorIndex, *, batched: bool) -> dict[str, Rival]:
     numbers = len(posteriors) * posteriors.latent_dim
     flat = faiss.IndexFlatL2(posteriors.latent_dim)
     flat.add(posteriors.mean.numpy())
-    matrix = index._lifted("likelihood").matrix
+    matrix = index.lifted_form("likelihood").matrix
     rivals: dict[str, Rival] = {
         "likelihood": lambda z: index.search(z, k=10),
         "euclidean": lambda z: index.search(z, k=10, rule="euclidean"),
@@ -115,8 +116,11 @@ def far_draws(count: int, latent_dim: int) -> Tensor:
     return torch.rand(count, latent_dim, generator=torch.Generator().manual_seed(6)) * 10 - 5
 
 
-def search_costs(posteriors: Posteriors, repeats: int, note: Callable[[str], Any]) -> list[dict]:
+def search_costs(
+    images: Images, latent_dim: int, garments: int, repeats: int, note: Note
+) -> list[dict]:
     """Measure single and batched searches in one wardrobe."""
+    posteriors = wardrobe(posteriors_of(images, latent_dim, note), garments)
     index = PosteriorIndex(posteriors)
     note("sorting and lifting")
     started = time.process_time()
@@ -150,8 +154,9 @@ def search_costs(posteriors: Posteriors, repeats: int, note: Callable[[str], Any
     return found
 
 
-def cell_costs(posteriors: Posteriors) -> dict:
+def cell_costs(images: Images, garments: int, note: Note) -> dict:
     """Measure the approximate search: recall near and far, and speed against exact L2."""
+    posteriors = wardrobe(posteriors_of(images, 10, note), garments)
     started = time.process_time()
     engine = FaissIndex(posteriors, cells=4 * round(len(posteriors) ** 0.5))
     engine.tune(draws(engine.exact, 1000, seed=4), at_least=0.992)
@@ -206,7 +211,7 @@ class TutorialVAE(nn.Module):
         return (bce + kl) / len(x)
 
 
-def tutorial(images: Images, epochs: int, note: Callable[[str], Any]) -> tuple[float, float]:
+def tutorial(images: Images, epochs: int, note: Note) -> tuple[float, float]:
     """Train the tutorial's recipe; return CPU seconds an epoch and its final test −ELBO."""
     from torchvision.datasets import VisionDataset
     from torchvision.transforms.functional import to_pil_image, to_tensor
@@ -235,7 +240,7 @@ def tutorial(images: Images, epochs: int, note: Callable[[str], Any]) -> tuple[f
         return seconds, float(vae(x))
 
 
-def training_costs(images: Images, note: Callable[[str], Any], epochs: int = 10) -> dict:
+def training_costs(images: Images, note: Note, epochs: int = 10) -> dict:
     """Measure an epoch of either recipe, and how soon ours is as good as the tutorial's end."""
     per_epoch, final = tutorial(images, epochs, note)
     runs = []
@@ -266,8 +271,10 @@ def training_costs(images: Images, note: Callable[[str], Any], epochs: int = 10)
     }
 
 
-def slider_costs(vae: VAE, index: PosteriorIndex, images: Images, moves: int = 60) -> dict:
+def slider_costs(images: Images, note: Note, moves: int = 60) -> dict:
     """Measure what a slider's move costs on the kernel's side: decode, search, draw, encode PNG."""
+    vae = load_pretrained(images.name, 10)
+    index = PosteriorIndex(posteriors_of(images, 10, note))
     explorer = Explorer(vae, index, images)
     spent = []
     for move in range(moves):
@@ -281,7 +288,7 @@ def slider_costs(vae: VAE, index: PosteriorIndex, images: Images, moves: int = 6
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def posteriors_of(images: Images, latent_dim: int, note: Callable[[str], Any]) -> Posteriors:
+def posteriors_of(images: Images, latent_dim: int, note: Note) -> Posteriors:
     """Return the posteriors of the training images; a VAE that is not shipped is trained once."""
     if latent_dim == 10:
         return encode_dataset(load_pretrained(images.name, 10), images.train_images)
@@ -290,7 +297,7 @@ def posteriors_of(images: Images, latent_dim: int, note: Callable[[str], Any]) -
         note(f"training a VAE with {latent_dim} dimensions")
         torch.manual_seed(1)
         vae = VAE(latent_dim)
-        fit(vae, images, epochs=8, seed=1, free_bits=0.0, progress=False, bfloat16=True)
+        fit(vae, images, epochs=8, seed=1, free_bits=0.0, progress=False)
         encode_dataset(vae, images.train_images).save(path)
     return Posteriors.load(path)
 
@@ -313,64 +320,64 @@ def machine() -> dict[str, str]:
 
 
 def table_of(found: dict) -> str:
-    """Return the searches as a Markdown table: times that of FAISS IndexFlatL2."""
-    rows = [row for row in found["search"] if row["queries"] != "one far z"]
-    head = [
-        f"{row['garments']:,}, d = {row['latent_dim']}, {row['queries'].split()[0]}" for row in rows
-    ]
-    lines = [f"| | {' | '.join(head)} |", "|---|" + "---|" * len(rows)]
-    for name, text in ROWS.items():
-        ratios = [row["to_faiss_l2"].get(name) for row in rows]
+    """Return the searches as a Markdown table: CPU time as a multiple of FAISS IndexFlatL2's."""
+    head = ["garments", "d", "z", *COLUMNS.values(), "`IndexFlatL2`, ms"]
+    lines = ["| " + " | ".join(head) + " |", "|---:" * len(head) + "|"]
+    for row in found["search"]:
+        ratios = [row["to_faiss_l2"].get(name) for name in COLUMNS]
         cells = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
-        lines.append(f"| {text} | {' | '.join(cells)} |")
-    times = [f"{row['milliseconds']['faiss L2']:.2f} ms" for row in rows]
-    lines.append(f"| FAISS `IndexFlatL2`, CPU time | {' | '.join(times)} |")
+        first = [f"{row['garments']:,}", str(row["latent_dim"]), row["queries"].removesuffix(" z")]
+        spent = f"{row['milliseconds']['faiss L2']:.2f}"
+        lines.append("| " + " | ".join([*first, *cells, spent]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def measure(sizes: list[int], growth: list[int], latent_dims: list[int], repeats: int) -> dict:
-    """Measure everything; sizes and repeats can be made small to try the tool out."""
+def measure(
+    sizes: list[int], growth: list[int], latent_dims: list[int], repeats: int, kept: Path | None
+) -> dict:
+    """Measure everything, part by part; sizes and repeats can be small, to try the tool out.
+
+    kept: where finished parts are written, and read after an interruption.
+    """
     images = load_images("auto")
-    steps = len(latent_dims) * len(sizes) + len(growth) + 3
-    found: dict[str, Any] = {
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    cells_in = max(size for size in sizes if size <= 1_000_000)
+    parts: dict[str, Callable[[Note], Any]] = {}
+    for latent_dim in latent_dims:
+        for size in sizes:
+            few = repeats if size < 5_000_000 else max(3, repeats // 3)
+            parts[f"search among {size:,}, d = {latent_dim}"] = partial(
+                search_costs, images, latent_dim, size, few
+            )
+    for size in growth:
+        parts[f"growth to {size:,}"] = partial(growth_point, images, size, repeats)
+    parts["cells"] = partial(cell_costs, images, cells_in)
+    parts["training"] = partial(training_costs, images)
+    parts["slider"] = partial(slider_costs, images)
+    done = json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
+    with progress_bar(description="Measuring", total=len(parts), unit="part") as bar:
+        for name, part in parts.items():
+            if name not in done:
+                bar.set_postfix_str(name)
+                done[name] = part(bar.set_postfix_str)
+                if kept:
+                    write_text_atomically(kept, json.dumps(done))
+            bar.update()
+    return {
         "command": "python3 course.py bench",
         "data_set": images.name,
         "unit": "CPU time on one thread, medians of interleaved repeats",
         "machine": machine(),
-        "search": [],
-        "growth": [],
+        "search": [row for name in parts if name.startswith("search") for row in done[name]],
+        "growth": [done[name] for name in parts if name.startswith("growth")],
+        **{name: done[name] for name in ("cells", "training", "slider")},
     }
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    with progress_bar(description="Measuring", total=steps, unit="part") as bar:
-        for latent_dim in latent_dims:
-            real = posteriors_of(images, latent_dim, bar.set_postfix_str)
-            for size in sizes:
-
-                def note(text: str, size: int = size, latent_dim: int = latent_dim) -> None:
-                    bar.set_postfix_str(f"{size:,} garments, d = {latent_dim}: {text}")
-
-                few = repeats if size < 5_000_000 else max(3, repeats // 3)
-                found["search"] += search_costs(wardrobe(real, size), few, note)
-                bar.update()
-        real = posteriors_of(images, 10, bar.set_postfix_str)
-        for size in growth:
-            bar.set_postfix_str(f"growth, {size:,} garments")
-            found["growth"].append(growth_point(wardrobe(real, size), repeats))
-            bar.update()
-        bar.set_postfix_str("cells")
-        found["cells"] = cell_costs(wardrobe(real, max(size for size in sizes if size <= 2**20)))
-        bar.update()
-        found["training"] = training_costs(images, bar.set_postfix_str)
-        bar.update()
-        vae = load_pretrained(images.name, 10)
-        found["slider"] = slider_costs(vae, PosteriorIndex(real), images)
-        bar.update()
-    return found
 
 
-def growth_point(posteriors: Posteriors, repeats: int) -> dict:
+def growth_point(images: Images, garments: int, repeats: int, note: Note) -> dict:
     """Measure one near z in a wardrobe: exact likelihood, and FAISS IndexFlatL2."""
+    posteriors = wardrobe(posteriors_of(images, 10, note), garments)
     index = PosteriorIndex(posteriors)
     flat = faiss.IndexFlatL2(posteriors.latent_dim)
     flat.add(posteriors.mean.numpy())
@@ -385,6 +392,14 @@ def growth_point(posteriors: Posteriors, repeats: int) -> dict:
     }
 
 
+def with_table(readme: str, found: dict) -> str:
+    """Return the README with the table in place of the one that it holds."""
+    lines = readme.splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if line.startswith("| garments |"))
+    last = next(i for i in range(first, len(lines)) if not lines[i].startswith("|"))
+    return "".join([*lines[:first], table_of(found), *lines[last:]])
+
+
 def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
@@ -394,14 +409,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--small", action="store_true", help="a trial run that stores nothing")
     small = parser.parse_args(arguments).small
     if small:
-        found = measure([10_000, 20_000], [10_000, 20_000], [10], repeats=5)
-        print(table_of(found))
+        print(table_of(measure([10_000, 20_000], [10_000, 20_000], [10], 5, kept=None)))
         return 0
-    found = measure(SIZES, GROWTH, LATENT_DIMS, repeats=25)
+    kept = BUILD / "parts.json"
+    found = measure(SIZES, GROWTH, LATENT_DIMS, repeats=25, kept=kept)
     write_text_atomically(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    write_text_atomically(TABLE, table_of(found))
+    write_text_atomically(README, with_table(README.read_text(encoding="utf-8"), found))
     picture = png_bytes(cost_figure(found["growth"]))
     write_atomically(PLOT, lambda file: _write(file, picture))
+    kept.unlink()
     print(table_of(found))
     return 0
 

@@ -121,7 +121,7 @@ class PosteriorIndex:
             return torch.ones_like(self.rms_std)
         return self.rms_std if rule == "scaled-euclidean" else self.posteriors.std
 
-    def _lifted(self, rule: str) -> LiftedForm:
+    def lifted_form(self, rule: str) -> LiftedForm:
         """Return the garments' lifted form under a rule, built when it is first needed."""
         if rule not in self._forms:
             bias = -self.posteriors.log_normalizer if rule == "likelihood" else None
@@ -152,7 +152,7 @@ class PosteriorIndex:
         self._require_k(k)
         self._require_rule(rule)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
-        lifted = self._lifted(rule)
+        lifted = self.lifted_form(rule)
         with one_thread():
             found = [
                 self._search_block(block, k, rule, lifted)
@@ -199,7 +199,7 @@ class PosteriorIndex:
         needed = kth + lifting.offset(queries) - lifting.allowance(kth)
         for row in (left_out >= needed).nonzero().flatten().tolist():
             one = slice(row, row + 1)
-            candidates = self._lifted(rule).at_least(queries[one], needed[row])[None]
+            candidates = self.lifted_form(rule).at_least(queries[one], needed[row])[None]
             indices[one], scores[one] = self._best_of(queries[one], candidates, k, rule)
         return indices, scores
 
@@ -238,7 +238,7 @@ class PosteriorIndex:
         Garments far behind the best one are left out: all N of them together could add no more
         than exp(−NEGLIGIBLE) to a sum of at least 1. The others are scored in float64.
         """
-        lifted = self._lifted("likelihood")
+        lifted = self.lifted_form("likelihood")
         least = best - NEGLIGIBLE - math.log(len(self))
         needed = least + lifted.offset(queries) - lifted.allowance(least)
         sums = []

@@ -150,7 +150,8 @@ def fit(
     bar = progress_bar(
         description="training", total=(epochs - first_epoch), unit="epoch", shown=progress
     )
-    layers_in = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    # no cache: it would keep the bfloat16 weights of the first step for a whole epoch
+    layers_in = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False)
     with bar, one_thread(), contextlib.suppress(KeyboardInterrupt):
         history.interrupted = True
         for epoch in range(first_epoch, epochs):

@@ -114,6 +114,7 @@ class MilvusIndex:
         the primary key. Raises a ValueError where float32 cannot hold a garment's lifted vector.
         """
         posteriors = self.exact.posteriors
+        begun = len(self) > 0
         sent = 0
         bar = progress_bar(
             description="Inserting", total=len(posteriors), unit="garment", shown=progress
@@ -121,7 +122,8 @@ class MilvusIndex:
         with bar:
             for part, rows in lifted_rows(posteriors, self.lifting, batch):
                 numbers = range(part.start, part.stop)
-                if self._count(f"id >= {part.start} and id < {part.stop}") < len(rows):
+                there = f"id >= {part.start} and id < {part.stop}"
+                if not begun or self._count(there) < len(rows):
                     data = [{"id": i, FIELD: row} for i, row in zip(numbers, rows, strict=True)]
                     self.client.upsert(self.collection, data)
                     sent += len(rows)

@@ -3,13 +3,20 @@
 An exercise is one object in its notebook's module, `chapter_NN`, and the cells of it.
 """
 
-from vae_lib.exercises import chapter_01, chapter_02, chapter_03, chapter_04, chapter_05
+from vae_lib.exercises import (
+    chapter_01,
+    chapter_02,
+    chapter_03,
+    chapter_04,
+    chapter_05,
+    chapter_06,
+)
 from vae_lib.exercises.checking import Exercise, examine, show
 from vae_lib.exercises.quizzes import QUIZZES, Quiz
 
 __all__ = ["EXERCISES", "check", "quiz"]
 
-CHAPTERS = (chapter_01, chapter_02, chapter_03, chapter_04, chapter_05)
+CHAPTERS = (chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06)
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS for exercise in chapter.EXERCISES
 }

@@ -9,6 +9,7 @@ import ipywidgets as widgets
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
+from vae_lib.lifted import Lifting
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.model import VAE
 from vae_lib.objective import elbo
@@ -451,4 +452,73 @@ CHAPTER_05 = (
     ),
 )
 
-QUIZZES = {1: CHAPTER_01, 2: CHAPTER_02, 3: CHAPTER_03, 4: CHAPTER_04, 5: CHAPTER_05}
+# --- 06 -------------------------------------------------------------------------------------------
+
+
+def _numbers_for_32_dimensions() -> int:
+    mean = torch.zeros(3, 32)
+    return [32, 64, 65].index(Lifting(mean, torch.ones(3, 32)).dimensions)
+
+
+def _error_when_shifted() -> int:
+    """Shift garments by 100 and multiply out the square in float32, without centring."""
+    generator = torch.Generator().manual_seed(0)
+    mean = 100 + torch.randn(1000, 10, generator=generator)
+    std = torch.full((1000, 10), 0.1)
+    z = mean[:1]
+    score = (z**2 * (-0.5 / std**2) + z * (mean / std**2) - 0.5 * (mean / std) ** 2).sum(dim=1)
+    exact = -0.5 * (((z - mean) / std).double() ** 2).sum(dim=1)
+    error = float((score.double() - exact).abs().median())
+    return 0 if error < 1e-4 else 1 if error < 0.01 else 2
+
+
+def _what_the_gap_proves() -> int:
+    tenth, eighteenth, error = -3.0, -3.5, 0.01
+    return 0 if eighteenth + error < tenth - error else 1
+
+
+CHAPTER_06 = (
+    Question(
+        "A VAE has 32 latent dimensions. How many numbers does an engine need for each garment, if "
+        "log q(z|x) is to be an inner product?",
+        (
+            ("32", "That is μ alone: it serves Euclidean distance."),
+            ("64", "What meets z² and what meets z; one thing is missing."),
+            ("65", "32 that meet z², 32 that meet z, and the constant."),
+        ),
+        _numbers_for_32_dimensions,
+    ),
+    Question(
+        "A latent space is shifted by 100, and σ is 0.1. In 32-bit floats, not centred, how wrong "
+        "is a score from multiplying out the square?",
+        (
+            ("by less than 0.0001 nats", "The terms are near 5 million; 24 bits end before that."),
+            ("by some thousandths of a nat", "z²/(2σ²) is 500,000: its last bit is worth more."),
+            (
+                "by more than a hundredth of a nat",
+                "Terms in the millions cancel, and what is left is their rounding. Centre first.",
+            ),
+        ),
+        _error_when_shifted,
+    ),
+    Question(
+        "A 32-bit search returns 18 candidates. In 64 bits the tenth best of them has −3.0 nats; "
+        "the worst of the 18 had −3.5 in 32 bits, and no score is off by more than 0.01. Are the "
+        "ten best exact?",
+        (
+            ("yes, this proves it", "Whatever is outside has at most −3.49: less than −3.0."),
+            ("probably, but nobody knows", "The gap is larger than any error: that is a proof."),
+            ("no: 32 bits are never exact", "They need not be, if the error is known."),
+        ),
+        _what_the_gap_proves,
+    ),
+)
+
+QUIZZES = {
+    1: CHAPTER_01,
+    2: CHAPTER_02,
+    3: CHAPTER_03,
+    4: CHAPTER_04,
+    5: CHAPTER_05,
+    6: CHAPTER_06,
+}

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from vae_lib.figures import RULE_COLORS
+
+LIKELIHOOD, EUCLIDEAN = RULE_COLORS["likelihood"], RULE_COLORS["euclidean"]
 
 
 def cost_figure(points: Sequence[Mapping]) -> Figure:
@@ -16,11 +21,50 @@ def cost_figure(points: Sequence[Mapping]) -> Figure:
     garments = [point["garments"] for point in points]
     figure, axes = plt.subplots(figsize=(7, 4))
     for name, label, color, marker in (
-        ("faiss L2", "FAISS IndexFlatL2 on μ", RULE_COLORS["euclidean"], "s"),
-        ("likelihood", "exact likelihood", RULE_COLORS["likelihood"], "o"),
+        ("faiss L2", "FAISS IndexFlatL2 on μ", EUCLIDEAN, "s"),
+        ("likelihood", "exact likelihood", LIKELIHOOD, "o"),
     ):
         times = [point["milliseconds"][name] for point in points]
         axes.plot(garments, times, marker=marker, color=color, label=label)
     axes.set(xscale="log", yscale="log", xlabel="garments N", ylabel="CPU time for one z, ms")
     axes.legend()
+    return figure
+
+
+def error_figure(errors: Mapping[str, Float[Tensor, "..."]]) -> Figure:
+    """Return the distribution of rounding errors, in nats on a logarithmic axis, by title."""
+    figure, axes = plt.subplots(figsize=(7, 3.4))
+    edges = np.logspace(-8, 2, 61)
+    colors = ("black", EUCLIDEAN, LIKELIHOOD)
+    for (title, error), color in zip(errors.items(), colors, strict=False):
+        values = error.flatten().clamp(min=edges[0]).numpy()
+        axes.hist(values, edges.tolist(), histtype="step", color=color, linewidth=2, label=title)
+    axes.set(xscale="log", xlabel="error of a score, nats", ylabel="scores")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3)
+    return figure
+
+
+def recall_figure(
+    curves: Mapping[str, Sequence[float]], effort: Sequence[int], xlabel: str
+) -> Figure:
+    """Return recall@10 against effort (cells looked into, say), one curve for each title."""
+    figure, axes = plt.subplots(figsize=(7, 3.6))
+    colors = {"Euclidean": EUCLIDEAN, "inner product": LIKELIHOOD, "near z": "black"}
+    markers = zip(curves.items(), "os^", strict=False)
+    for (title, shares), marker in markers:
+        axes.plot(effort, shares, marker=marker, color=colors.get(title, "0.55"), label=title)
+    axes.set(xscale="log", xlabel=xlabel, ylabel="recall@10", ylim=(-0.03, 1.05))
+    axes.set_xticks(effort, [str(number) for number in effort])
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def bars_figure(times: Mapping[str, float]) -> Figure:
+    """Return horizontal bars of CPU time for one z, in milliseconds, a bar for each title."""
+    figure, axes = plt.subplots(figsize=(7, 0.5 + 0.55 * len(times)))
+    colors = [EUCLIDEAN if "L2" in title else LIKELIHOOD for title in times]
+    axes.barh(list(times), list(times.values()), color=colors)
+    axes.invert_yaxis()
+    axes.set(xlabel="CPU time for one z, ms (on this machine, just now)")
     return figure
