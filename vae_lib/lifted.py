@@ -7,6 +7,7 @@ only a handful of garments have to be looked at again in float64.
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -241,37 +242,38 @@ class LiftedForm(Lifting):
         """
         groups = self.matrix.shape[1] // self.group
         with full_float32(vectors.device):
-            if len(vectors) * self.matrix.shape[1] <= AT_ONCE:
-                scores = (vectors @ self.matrix).view(-1, self.group)  # [Q · groups, size]
+            if 0 < len(vectors) * self.matrix.shape[1] <= AT_ONCE:
+                scores = scratch(len(vectors) * self.matrix.shape[1], vectors.device)
+                torch.mm(vectors, self.matrix, out=scores.view(len(vectors), -1))
+                scores = scores.view(-1, self.group)  # [Q · groups, size]
                 maxima = scores.amax(dim=1).view(len(vectors), groups)
             else:
                 scores, maxima = None, self._maxima(vectors)
         top = maxima.topk(min(count, groups), dim=1, sorted=False)
         chosen = top.indices
         if scores is not None:
-            first = torch.arange(0, len(scores), groups, device=chosen.device)[:, None]
-            found = self._best_in(chosen, scores[(chosen + first).flatten()], count)
+            rows = chosen
+            if len(vectors) > 1:
+                rows = chosen + torch.arange(0, len(scores), groups, device=chosen.device)[:, None]
+            found = self._best_in(chosen, scores[rows.flatten()], count)
         else:
-            rows = max(1, AT_ONCE // (chosen.shape[1] * self.group))
-            parts = zip(vectors.split(rows), chosen.split(rows), strict=True)
+            at_once = max(1, AT_ONCE // (chosen.shape[1] * self.group))
+            parts = zip(vectors.split(at_once), chosen.split(at_once), strict=True)
             found = _cat([self._best_in(own, self.in_groups(v, own), count) for v, own in parts])
         if count >= groups:
             return found
         return found._replace(left_out=found.left_out.maximum(top.values.amin(dim=1)))
 
     def _maxima(self, vectors: Float[Tensor, "query lifted"]) -> Float[Tensor, "query group"]:
-        """Return the best score of each group, in blocks of groups whose scores stay in the cache.
-
-        One buffer serves all blocks: to get fresh memory from the system takes as long as the
-        product.
-        """
+        """Return the best score of each group, in blocks whose scores stay in the cache."""
         groups = self.matrix.shape[1] // self.group
-        at_once = max(1, AT_ONCE // len(vectors) // self.group)
-        buffer = vectors.new_empty(len(vectors) * at_once * self.group)
+        at_once = min(groups, max(1, AT_ONCE // max(1, len(vectors)) // self.group))
+        buffer = scratch(len(vectors) * at_once * self.group, vectors.device)
         maxima = vectors.new_empty((len(vectors), groups))
         for start in range(0, groups, at_once):
             block = self.matrix[:, start * self.group : (start + at_once) * self.group]
-            scores = buffer[: len(vectors) * block.shape[1]].view(len(vectors), -1, self.group)
+            shape = (len(vectors), block.shape[1] // self.group, self.group)
+            scores = buffer[: len(vectors) * block.shape[1]].view(shape)
             torch.mm(vectors, block, out=scores.flatten(1))
             torch.amax(scores, dim=2, out=maxima[:, start : start + at_once])
         return maxima
@@ -327,6 +329,22 @@ class LiftedForm(Lifting):
         reached = columns.flatten()[scores.flatten().double() >= threshold]
         garments = reached if self.order is None else self.order[reached]
         return garments[garments < self.count]
+
+
+_of_this_thread = threading.local()
+
+
+def scratch(size: int, device: torch.device) -> Float[Tensor, " size"]:
+    """Return a float32 tensor to be overwritten, the same memory at every call in a thread.
+
+    Memory fresh from the system can take longer to get than the scores that go there to compute.
+    """
+    kept = getattr(_of_this_thread, "scratch", None)
+    if kept is None or kept.device != device or len(kept) < size:
+        with torch.inference_mode(False):  # or it could not be written to outside of that mode
+            kept = torch.empty(size, dtype=torch.float32, device=device)
+        _of_this_thread.scratch = kept
+    return kept[:size]
 
 
 def _cat(parts: list[Candidates]) -> Candidates:

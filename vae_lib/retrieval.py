@@ -217,15 +217,16 @@ class PosteriorIndex:
         self, queries: Tensor, garments: Int64[Tensor, "query candidate"], rule: str
     ) -> Float[Tensor, "query candidate"]:
         """Return the scores of some garments for each query: `scores`, for a few of them."""
-        mean, scale = self.posteriors.mean, self._scale(rule)
-        squared = queries.new_empty(garments.shape)
         columns = max(1, PAIRS // max(1, len(queries)))
-        for part, target in zip(
-            garments.split(columns, dim=1), squared.split(columns, dim=1), strict=True
-        ):
-            own_scale = scale[part] if scale.dim() == 2 else scale
-            difference = (queries[:, None, :] - mean[part]) * (1 / own_scale.double())
-            torch.sum(difference.square_(), dim=-1, out=target)
+        if garments.shape[1] > columns:
+            parts = [
+                self._scores_of(queries, part, rule) for part in garments.split(columns, dim=1)
+            ]
+            return torch.cat(parts, dim=1)
+        scale = self._scale(rule)
+        own_scale = scale[garments] if scale.dim() == 2 else scale
+        difference = queries[:, None, :] - self.posteriors.mean[garments]  # [Q, candidates, d]
+        squared = difference.mul_(1 / own_scale.double()).square_().sum(dim=-1)
         if rule == "likelihood":
             return -0.5 * squared - self.posteriors.log_normalizer[garments]
         return squared.sqrt_()
