@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+PLAIN_GROUP = 128  # garments in a group where they stand in no order
 GROUP = 256  # garments that stand side by side and are represented by the best of them, at the most
 CHUNK = 256  # groups lifted at a time, in float64
 AT_ONCE = 2**21  # float32 scores held at a time: 8 MB, which stay in the cache
@@ -123,6 +124,7 @@ class Lifting:
         self.gamma = terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
         self.centre = mean.mean(dim=0, dtype=torch.float64).clamp(-LARGEST_Z, LARGEST_Z)
         self.largest_bias = 0.0 if bias is None else float(bias.max())
+        self.no_offset = self.centre.new_zeros(1)
 
     def garments(
         self,
@@ -158,7 +160,7 @@ class Lifting:
     def offset(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, " query"]:
         """Return what every score is too large by, since z² was left out; float64."""
         if self.shared_scale is None:
-            return z.new_zeros(len(z))
+            return self.no_offset.expand(z.shape[0])
         return 0.5 * ((z - self.centre) / self.shared_scale).square().sum(dim=1)
 
     def allowance(self, best: Float[Tensor, " query"]) -> Float[Tensor, " query"]:
@@ -167,7 +169,9 @@ class Lifting:
         Holds for every garment whose exact score −½‖(z − μ)/scale‖² + b is `best` or better: its
         ‖(z − μ)/scale‖² is at most U² = 2 (max b − best).
         """
-        return 2 * self.gamma * (self.largest_bias - best).clamp(min=0) + TINY
+        slope = 2 * self.gamma
+        # max(0, slope · (max b − best)) + TINY, in few steps: a search for one z counts them
+        return (best * -slope).add_(slope * self.largest_bias + TINY).clamp_(min=TINY)
 
 
 class LiftedForm(Lifting):
@@ -188,7 +192,7 @@ class LiftedForm(Lifting):
         super().__init__(mean, scale, bias)
         self.count = len(mean)
         self.order = order
-        self.group = GROUP if order is None else group_size(self.count)
+        self.group = PLAIN_GROUP if order is None else group_size(self.count)
         if order is None:
             columns = -(-self.count // self.group) * self.group
             order = torch.arange(columns, device=mean.device)

@@ -59,6 +59,8 @@ def as_numbers(name: str, values: object, expected: str) -> Tensor:
 
 def is_single(z: object) -> bool:
     """Tell whether z is one code [d] rather than several [Q, d]."""
+    if isinstance(z, Tensor):
+        return z.dim() == 1
     return as_numbers("z", z, "numbers of shape [d] or [Q, d]").dim() == 1
 
 

@@ -226,9 +226,9 @@ class PosteriorIndex:
         scale = self._scale(rule)
         own_scale = scale[garments] if scale.dim() == 2 else scale
         difference = queries[:, None, :] - self.posteriors.mean[garments]  # [Q, candidates, d]
-        squared = difference.mul_(1 / own_scale.double()).square_().sum(dim=-1)
+        squared = difference.mul_(own_scale.double().reciprocal()).square_().sum(dim=-1)
         if rule == "likelihood":
-            return -0.5 * squared - self.posteriors.log_normalizer[garments]
+            return squared.mul_(-0.5).sub_(self.posteriors.log_normalizer[garments])
         return squared.sqrt_()
 
     def _log_normalizer(
