@@ -336,9 +336,11 @@ def test_every_way_to_hold_a_camera_is_undone(tmp_path, orientation, extension):
     assert [float(corner) for corner in corners] == pytest.approx([220, 120, 20, 20], abs=6)
 
 
-def test_a_damaged_note_on_the_camera_loses_no_picture(tmp_path):
-    light(GARMENTS[0]).save(tmp_path / "noted.jpg", exif=b"Exif\0\0no such thing at all")
-    assert as_garment(open_picture(tmp_path / "noted.jpg")).any()
+@pytest.mark.parametrize("name", ["noted.jpg", "noted.png", "noted.webp"])
+@pytest.mark.parametrize("note", [b"Exif\0\0no such thing at all", b"Exif\0\0MM\0*"])
+def test_a_damaged_note_on_the_camera_loses_no_picture(tmp_path, name, note):
+    light(GARMENTS[0]).save(tmp_path / name, exif=note)
+    assert as_garment(open_picture(tmp_path / name)).any()
 
 
 def test_a_note_that_is_sound_only_where_it_counts_is_honoured(tmp_path):
