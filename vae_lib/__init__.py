@@ -4,8 +4,9 @@ Its one question: the encoder gives every garment x a Gaussian q(z|x); a person 
 garments are nearest to that z?
 """
 
-from vae_lib.data import Images, load_images
+from vae_lib.data import Images, load_folder, load_images
 from vae_lib.explorer import Explorer
+from vae_lib.folder import write_drawn_folder
 from vae_lib.model import VAE
 from vae_lib.objective import ElboTerms, elbo, importance_weighted_bound, kl_to_prior
 from vae_lib.posteriors import Posteriors, encode_dataset
@@ -28,6 +29,7 @@ __all__ = [
     "gated_search",
     "importance_weighted_bound",
     "kl_to_prior",
+    "load_folder",
     "load_images",
     "load_pretrained",
     "load_vae",
@@ -36,4 +38,5 @@ __all__ = [
     "pretrained_facts",
     "roundtrip",
     "save_vae",
+    "write_drawn_folder",
 ]

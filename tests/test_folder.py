@@ -1,0 +1,575 @@
+"""Folders of pictures, of every kind that people have, and with all that goes wrong on disks."""
+
+import contextlib
+import os
+import shutil
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from PIL import Image, ImageOps
+
+from vae_lib import fit, folder, load_folder, load_images, pictures, write_drawn_folder
+from vae_lib.data import UnknownSource
+from vae_lib.figures import png_bytes
+from vae_lib.figures.folder import preview_figure
+from vae_lib.folder import read_folder, split
+from vae_lib.garments import draw_garments
+from vae_lib.model import VAE
+from vae_lib.pictures import as_garment, open_picture
+
+DRAWN = draw_garments(1200, seed=5).images[:, 0].numpy()
+# light ones, since of a garment that is cut out nobody can tell whether it was swapped
+GARMENTS = DRAWN[[grey[grey > 40].mean() > 140 for grey in DRAWN]][:300]
+SIDEWAYS = {  # how a camera stores what it notes as orientation 2 to 8 (counter-clockwise)
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_90",
+    7: "TRANSVERSE",
+    8: "ROTATE_270",
+}
+
+
+def light(grey, size=140):
+    """A garment on black, enlarged."""
+    return Image.fromarray(grey).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def dark(grey, size=140):
+    """The same on white, as a shop shows it: what was light is dark now."""
+    return ImageOps.invert(light(grey, size))
+
+
+def cut_out(picture, grey):
+    """The garment alone; what is transparent has a colour that must not be seen."""
+    outline = light(np.where(grey > 40, 255, 0).astype(np.uint8), picture.width)
+    loud = Image.composite(picture, Image.new("L", picture.size, 128), outline)
+    return Image.merge("LA", (loud, outline))
+
+
+def save_grey_png(grey, path):
+    light(grey).save(path.with_suffix(".png"))
+
+
+def save_colour_jpeg(grey, path):
+    dark(grey, 300).convert("RGB").save(path.with_suffix(".JPG"), quality=95)
+
+
+def save_print_jpeg(grey, path):
+    dark(grey).convert("RGB").convert("CMYK").save(path.with_suffix(".jpeg"), quality=95)
+
+
+def save_webp(grey, path):
+    dark(grey, 91).convert("RGB").save(path.with_suffix(".webp"), lossless=True)
+
+
+def save_palette_png(grey, path):
+    dark(grey).convert("RGB").quantize(64).save(path.with_suffix(".png"))
+
+
+def save_deep_png(grey, path):
+    deep = np.asarray(light(grey)).astype(np.uint16) * 257
+    Image.fromarray(deep).save(path.with_suffix(".png"))
+
+
+def save_dark_cut_out(grey, path):
+    cut_out(dark(grey), grey).convert("RGBA").save(path.with_suffix(".png"))
+
+
+def save_transparent_webp(grey, path):
+    cut_out(dark(grey), grey).convert("RGBA").save(path.with_suffix(".webp"), lossless=True)
+
+
+def save_wrong_extension(grey, path):
+    light(grey).save(path.with_suffix(".jpg"), format="PNG")
+
+
+def save_turned_jpeg(grey, path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation = 2 + int(grey.sum()) % 7
+    turned = dark(grey).transpose(Image.Transpose[SIDEWAYS[orientation]])
+    turned.convert("RGB").save(path.with_suffix(".jpg"), exif=exif, quality=95)
+
+
+KINDS = [
+    save_grey_png,
+    save_colour_jpeg,
+    save_print_jpeg,
+    save_webp,
+    save_palette_png,
+    save_deep_png,
+    save_dark_cut_out,
+    save_transparent_webp,
+    save_wrong_extension,
+    save_turned_jpeg,
+]
+
+
+def png_header(width, height):
+    def chunk(kind, body):
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+
+
+def break_some(root):
+    """Five broken pictures, with what is to be said of each."""
+    noise = Image.effect_noise((200, 200), 80)
+    for name in ("cut.jpg", "cut.png"):
+        noise.save(root / name)
+        (root / name).write_bytes((root / name).read_bytes()[:5000])
+    (root / "empty.webp").touch()
+    (root / "letter.png").write_text("Dear Sir or Madam, please find my picture enclosed.")
+    (root / "bomb.png").write_bytes(png_header(60_000, 60_000))
+    return {
+        "cut.jpg": "truncated",
+        "cut.png": "truncated",
+        "empty.webp": "an empty file",
+        "letter.png": "not a PNG, JPEG or WebP picture",
+        "bomb.png": "too many pixels",
+    }
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """300 pictures of mixed kinds in three classes, 5 of them broken."""
+    root = tmp_path_factory.mktemp("wardrobe")
+    for name in ("a", "b", "c"):
+        (root / name).mkdir()
+    for number in range(295):
+        KINDS[number % len(KINDS)](GARMENTS[number], root / "abc"[number % 3] / f"{number:03}")
+    break_some(root / "b")
+    return root
+
+
+def tree(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def few(tmp_path):
+    """A folder with six sound pictures in it, of one class."""
+    root = tmp_path / "few"
+    root.mkdir()
+    for number in range(6):
+        save_grey_png(GARMENTS[number], root / str(number))
+    return root
+
+
+def test_three_hundred_pictures_of_mixed_kinds_are_read_and_five_listed(mixed, capsys):
+    before = tree(mixed)
+    images = load_images(str(mixed))
+    assert images.name == mixed.name
+    assert images.class_names == ["a", "b", "c"]
+    assert len(images.train_images) + len(images.test_images) == 295
+    for part in (images.train_images, images.test_images):
+        assert part.dtype == torch.uint8
+        assert part.shape[1:] == (1, 28, 28)
+    assert images.train_labels.dtype == torch.int64
+    assert images.train_factors is None
+    assert images.factor_names is None
+    for file, image, label in zip(
+        images.train_files, images.train_images, images.train_labels, strict=True
+    ):
+        assert file.parent.name == images.class_names[label]
+        error = np.abs(image[0].numpy().astype(float) - GARMENTS[int(file.stem)])
+        assert error.mean() < 12, file  # of 255
+    assert sorted(images.unreadable) == sorted(
+        f"b/{name}" for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png")
+    )
+    said = capsys.readouterr().out
+    assert said.startswith("5 of 300 pictures could not be read: 'b/bomb.png' (too many pixels), ")
+    assert len(said.splitlines()) == 1
+    assert tree(mixed) == before
+
+
+def test_a_small_model_trains_on_such_a_folder(mixed):
+    images = load_folder(mixed)
+    history = fit(VAE(latent_dim=2), images, epochs=1, progress=False)
+    assert np.isfinite(float(history.train.elbo[-1]))
+
+
+@pytest.mark.parametrize("save", KINDS, ids=lambda save: save.__name__.removeprefix("save_"))
+def test_each_kind_comes_out_as_the_garment_that_it_shows(tmp_path, save):
+    for number in range(20):
+        save(GARMENTS[number], tmp_path / str(number))
+    found = read_folder(tmp_path)
+    for file, image in zip(found.files, found.images, strict=True):
+        assert np.abs(image[0].numpy().astype(float) - GARMENTS[int(file.stem)]).mean() < 12
+
+
+def test_what_the_data_set_looks_like_already_is_not_changed():
+    for grey in DRAWN:
+        assert np.array_equal(as_garment(Image.fromarray(grey))[0].numpy(), grey)
+
+
+def test_why_a_file_was_not_read_is_said(few):
+    expected = break_some(few)
+    unreadable = load_folder(few).unreadable
+    assert unreadable.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in unreadable[name]
+
+
+@given(st.binary(max_size=300), st.integers(0, 4000), st.sampled_from(["PNG", "JPEG", "WEBP"]))
+def test_no_damage_is_fatal(tmp_path_factory, garbage, at, kind):
+    path = tmp_path_factory.mktemp("damaged") / "picture.png"
+    light(GARMENTS[0], 60).save(path, format=kind)
+    whole = bytearray(path.read_bytes())
+    whole[at : at + len(garbage)] = garbage
+    path.write_bytes(whole)
+    try:
+        garment = as_garment(open_picture(path))
+    except ValueError as error:
+        reason = str(error)
+    else:
+        reason = f"none, it is {list(garment.shape)}"
+    assert len(reason.splitlines()) == 1
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.booleans())
+def test_the_aspect_ratio_is_kept_by_padding_with_black(width, height, invert):
+    picture = Image.new("L", (width, height), 0 if invert else 255)
+    garment = as_garment(picture, invert)[0].numpy()
+    assert garment.max() == 255
+    rows, columns = garment.any(axis=1).sum(), garment.any(axis=0).sum()
+    scale = 28 / max(width, height)
+    assert (rows, columns) == (max(1, round(height * scale)), max(1, round(width * scale)))
+    top, left = np.argmax(garment.any(axis=1)), np.argmax(garment.any(axis=0))
+    assert (top, left) == ((28 - rows) // 2, (28 - columns) // 2)
+
+
+def test_a_very_long_picture_needs_little_memory():
+    assert as_garment(Image.new("L", (1_000_000, 1), 255), False).sum() == 28 * 255
+
+
+def test_the_border_decides_and_can_be_overruled(tmp_path):
+    (tmp_path / "coats").mkdir()
+    for number in range(4):
+        save_colour_jpeg(GARMENTS[number], tmp_path / "coats" / str(number))
+        save_grey_png(GARMENTS[number], tmp_path / "coats" / str(number))
+    by_choice = {
+        invert: read_folder(tmp_path, invert).images.float()[:, 0, 0].mean(dim=1)
+        for invert in ("auto", True, False)
+    }
+    on_light = torch.tensor([True, False] * 4)  # 0.JPG, 0.png, 1.JPG, ...
+    assert (by_choice["auto"] < 60).all()
+    assert ((by_choice[True] < 60) == on_light).all()
+    assert ((by_choice[False] < 60) == ~on_light).all()
+    with pytest.raises(ValueError, match="invert: expected 'auto', True or False, got 'yes'"):
+        load_folder(tmp_path, invert="yes")
+
+
+def test_a_garment_that_touches_the_border_does_not_decide():
+    trouser = np.full((100, 100), 180, np.uint8)
+    trouser[:, 10:90] = 0  # dark, from the upper to the lower edge: the border is dark on average
+    assert as_garment(Image.fromarray(trouser))[0, 14, 14] == 255
+
+
+def test_half_transparent_cloth_is_laid_on_black():
+    veil = Image.new("LA", (50, 50), (201, 101))
+    assert as_garment(veil, invert=False)[0, 14, 14] == round(201 * 101 / 255)
+    assert as_garment(veil, invert=True)[0, 14, 14] == round((255 - 201) * 101 / 255)
+
+
+def test_large_jpegs_are_read_small_and_other_large_pictures_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 100_000)
+    for name in ("large.jpg", "large.png"):
+        Image.new("L", (1600, 1200)).save(tmp_path / name)
+    assert open_picture(tmp_path / "large.jpg").size == (200, 150)
+    with pytest.raises(ValueError, match="1600×1200 pixels are too many"):
+        open_picture(tmp_path / "large.png")
+
+
+@pytest.mark.parametrize("grey", [20, 235])
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_what_is_cut_out_comes_light_on_black_whatever_is_hidden(grey, hidden):
+    plane = np.full((56, 56), hidden, np.uint8)
+    plane[14:42, 14:42] = grey
+    alpha = np.zeros_like(plane)
+    alpha[14:42, 14:42] = 255
+    garment = as_garment(Image.merge("LA", [Image.fromarray(plane), Image.fromarray(alpha)]))[0]
+    assert garment[14, 14] == 235
+    assert garment[:5].max() < 3  # and no rim of the colour that is hidden
+
+
+def test_a_transparent_grey_of_sixteen_bits(tmp_path):
+    deep = np.full((40, 40), 60_000, np.uint16)
+    deep[10:30, 10:30] = 5_000
+    Image.fromarray(deep).save(tmp_path / "deep.png", transparency=60_000)
+    garment = as_garment(open_picture(tmp_path / "deep.png"))[0]
+    assert garment[0].max() == 0
+    assert garment[14, 14] == 255 - (5_000 >> 8)
+
+
+def test_nothing_but_transparency_is_listed(few):
+    Image.new("RGBA", (30, 30), (255, 0, 0, 0)).save(few / "ghost.png")
+    assert load_folder(few).unreadable == {"ghost.png": "wholly transparent"}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
+def test_every_way_to_hold_a_camera_is_undone(tmp_path, orientation, extension):
+    quarters = np.full((60, 60), 20, np.uint8)
+    quarters[:30, :30] = 220  # light above left, so that every turn and flip differs
+    quarters[:30, 30:] = 120
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(quarters)
+    if orientation > 1:
+        stored = stored.transpose(Image.Transpose[SIDEWAYS[orientation]])
+    path = tmp_path / f"turned.{extension}"
+    stored.save(path, exif=exif)
+    garment = as_garment(open_picture(path), invert=False)[0].float()
+    corners = garment[5, 5], garment[5, 22], garment[22, 5], garment[22, 22]
+    assert [float(corner) for corner in corners] == pytest.approx([220, 120, 20, 20], abs=6)
+
+
+@pytest.mark.parametrize("name", ["noted.jpg", "noted.png", "noted.webp"])
+@pytest.mark.parametrize("note", [b"Exif\0\0no such thing at all", b"Exif\0\0MM\0*"])
+def test_a_damaged_note_on_the_camera_loses_no_picture(tmp_path, name, note):
+    light(GARMENTS[0]).save(tmp_path / name, exif=note)
+    assert as_garment(open_picture(tmp_path / name)).any()
+
+
+def test_a_note_that_is_sound_only_where_it_counts_is_honoured(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x011A] = 1.5
+    damaged = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x40\x00\x05")  # no colour map
+    Image.new("L", (60, 20)).save(tmp_path / "noted.jpg", exif=damaged)
+    assert open_picture(tmp_path / "noted.jpg").size == (20, 60)
+
+
+def test_the_first_picture_of_several_is_taken(tmp_path):
+    frames = [light(grey).convert("RGB") for grey in GARMENTS[:3]]
+    for name in ("moving.webp", "moving.png", "stereo.jpg"):
+        kind = {"format": "MPO"} if name.endswith("jpg") else {}
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **kind)
+        garment = as_garment(open_picture(tmp_path / name))[0].numpy().astype(float)
+        assert np.abs(garment - GARMENTS[0]).mean() < 12
+
+
+def test_classes_are_the_first_level_of_folders(few):
+    for place in ("shoes/red/high", "Bags", "nothing here"):
+        (few / place).mkdir(parents=True)
+    save_grey_png(GARMENTS[7], few / "shoes/red/high/heel")
+    save_grey_png(GARMENTS[8], few / "Bags/bag")
+    found = read_folder(few)
+    assert found.class_names == ["Bags", "few", "shoes"]
+    by_file = {file.stem: label for file, label in zip(found.files, found.labels, strict=True)}
+    assert by_file == {"heel": 2, "bag": 0} | {str(number): 1 for number in range(6)}
+
+
+def test_one_folder_is_one_class_and_its_name_is_known_from_a_dot(few, monkeypatch):
+    monkeypatch.chdir(few)
+    images = load_images(".")
+    assert images.name == "few"
+    assert images.class_names == ["few"]
+    assert load_images("../few/").name == "few"
+    monkeypatch.setenv("VAE_LIB_IMAGES", str(few))
+    assert load_images("auto").name == "few"
+    assert load_images(Path(few)).name == "few"
+
+
+def test_hidden_files_and_droppings_are_passed_over_and_other_pictures_listed(few, capsys):
+    for name in (".DS_Store", "._1.png", ".hidden.png", "Thumbs.db", "desktop.ini", "notes.txt"):
+        (few / name).write_bytes(b"\0\1\2")
+    for name in ("__MACOSX", ".thumbnails", "@eaDir"):
+        (few / name).mkdir()
+        save_grey_png(GARMENTS[0], few / name / "small")
+    (few / "phone.HEIC").write_bytes(b"....ftypheic")
+    light(GARMENTS[0]).save(few / "old.gif")
+    light(GARMENTS[0]).save(few / "really a bitmap.jpg", format="BMP")
+    images = load_folder(few)
+    assert len(images.train_images) + len(images.test_images) == 6
+    assert images.unreadable == {
+        "old.gif": "expected PNG, JPEG or WebP",
+        "phone.HEIC": "expected PNG, JPEG or WebP",
+        "really a bitmap.jpg": "not a PNG, JPEG or WebP picture",
+    }
+    assert capsys.readouterr().out.startswith("3 of 9 pictures could not be read")
+
+
+def test_links_in_a_circle_pipes_and_dead_links(few):
+    (few / "inner").mkdir()
+    save_grey_png(GARMENTS[6], few / "inner" / "six")
+    (few / "inner" / "back").symlink_to(few)
+    (few / "up").symlink_to("..")
+    (few / "itself").symlink_to(few / "itself")
+    (few / "again").symlink_to(few / "inner")  # the folder itself comes first
+    (few / "dead.png").symlink_to(few / "nowhere.png")
+    os.mkfifo(few / "pipe.png")
+    outside = few.parent / "outside"
+    outside.mkdir()
+    save_grey_png(GARMENTS[7], outside / "seven")
+    (few / "linked").symlink_to(outside)
+    save_grey_png(GARMENTS[8], few.parent / "not ours")  # where "up" leads
+    found = read_folder(few)
+    assert found.class_names == ["few", "inner", "linked"]
+    assert len(found.files) == 8
+    assert found.unreadable == {"dead.png": "a broken link", "pipe.png": "not a file"}
+
+
+def test_a_folder_that_may_not_be_opened_is_listed(few, monkeypatch):
+    (few / "private").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):  # permissions do not bind root, who runs this test in a container
+        if os.fspath(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert read_folder(few).unreadable == {"private": "Permission denied"}
+
+
+def test_names_that_are_no_text_are_printed_all_the_same(few, capsys):
+    (few / "two\nlines.png").touch()
+    with contextlib.suppress(OSError):  # macOS has no such names
+        (few / os.fsdecode(b"caf\xe9.png")).touch()
+    load_folder(few)
+    capsys.readouterr().out.encode()
+    assert load_folder(few).unreadable.keys() >= {"two\nlines.png"}
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_many_unreadable_files_make_one_short_line(few, capsys):
+    for number in range(1200):
+        (few / f"broken {number:04}.png").touch()
+    assert len(load_folder(few).unreadable) == 1200
+    said = capsys.readouterr().out
+    assert said.startswith("1,200 of 1,206 pictures could not be read: 'broken 0000.png' (an empty")
+    assert said.endswith(" and 1,195 more.\n")
+
+
+def test_the_split_is_the_same_every_time_and_another_for_another_seed(mixed, tmp_path):
+    first, again = load_folder(mixed), load_folder(str(mixed) + "/")
+    assert first.test_files == again.test_files
+    assert first.train_images.equal(again.train_images)
+    moved = load_folder(shutil.copytree(mixed, tmp_path / "elsewhere"))  # written in another order
+    assert [file.name for file in moved.test_files] == [file.name for file in first.test_files]
+    assert load_images(str(mixed), seed=1).test_files != first.test_files
+    with pytest.raises(ValueError, match="seed: expected at least 0, got -1"):
+        load_folder(mixed, seed=-1)
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=80), st.integers(0, 2**40))
+def test_every_class_is_split_and_neither_part_is_empty(labels, seed):
+    labels = torch.tensor(labels)
+    train, test = split(labels, seed)
+    assert sorted([*train.tolist(), *test.tolist()]) == list(range(len(labels)))
+    assert len(train)
+    assert len(test)
+    for label in labels.unique():
+        count = int((labels == label).sum())
+        held_out = int((labels[test] == label).sum())
+        if count > 1:
+            assert 1 <= held_out <= count - 1
+            assert abs(held_out - count / 6) <= 1
+        elif len(labels.unique()) < len(labels):
+            assert held_out == 0
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"path: there is no folder .*nowhere"):
+        load_folder(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="holds no pictures; expected PNG, JPEG or WebP"):
+        load_images(str(tmp_path))
+    (tmp_path / "broken.png").write_text("?")
+    with pytest.raises(ValueError, match=r"no picture that can be read: 'broken\.png' \(not a PNG"):
+        load_images(str(tmp_path))
+    with pytest.raises(ValueError, match=r"broken\.png is a file; expected a folder"):
+        load_images(str(tmp_path / "broken.png"))
+    save_grey_png(GARMENTS[0], tmp_path / "only")
+    with pytest.raises(
+        ValueError, match="path: expected at least 2 pictures, to train and to test, got 1"
+    ):
+        load_images(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "source", ["mnist", "./mnist", "~/no such folder", "", "~nobody/x", "a\0b"]
+)
+def test_what_is_neither_a_source_nor_a_folder_is_named_with_both(source):
+    expected = "source: expected one of 'auto', 'fashion-mnist', 'drawn' or the path of a folder"
+    with pytest.raises(UnknownSource, match=expected) as caught:
+        load_images(source)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, FileNotFoundError)
+    assert repr(source) in str(caught.value)
+
+
+def test_a_folder_with_the_name_of_a_source_is_reached_by_its_path(few, monkeypatch):
+    few.rename(few.with_name("drawn"))
+    monkeypatch.chdir(few.parent)
+    assert load_images("drawn").train_factors is not None
+    assert load_images("./drawn").class_names == ["drawn"]
+
+
+def test_a_drawn_folder_comes_back_as_the_garments_that_were_drawn(tmp_path):
+    path = write_drawn_folder(tmp_path / "new" / "wardrobe", count=60, seed=3)
+    found = read_folder(path)
+    garments = draw_garments(60, seed=3)
+    rows = [int(file.stem) for file in found.files]
+    assert sorted(rows) == list(range(60))
+    assert found.images.equal(garments.images[rows])
+    assert len(found.class_names) == 10
+    assert os.listdir(path.parent) == ["wardrobe"]  # nothing temporary is left
+
+
+def test_a_drawn_folder_is_written_once_and_never_over_anything(tmp_path, few):
+    path = write_drawn_folder(tmp_path / "wardrobe", count=20)
+    (path / "Dress" / "mine.png").write_text("a picture of mine")
+    before = tree(path)
+    assert write_drawn_folder(path, count=20) == path
+    assert tree(path) == before
+    for taken in (path, few, few / "0.png"):
+        with pytest.raises(FileExistsError, match="we do not overwrite it"):
+            write_drawn_folder(taken, count=21)
+    assert tree(path) == before
+    (tmp_path / "empty").mkdir()
+    assert (write_drawn_folder(tmp_path / "empty", count=2) / folder.MARK).exists()
+
+
+def test_two_notebooks_at_once_write_one_drawn_folder(tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: write_drawn_folder(tmp_path / "wardrobe", count=20), range(4)))
+    assert os.listdir(tmp_path) == ["wardrobe"]
+    assert len(read_folder(tmp_path / "wardrobe").files) == 20
+
+
+def test_a_drawn_folder_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_drawn_folder(tmp_path / "wardrobe", count=5)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_preview_shows_pictures_above_their_garments(mixed, few, drawn):
+    images = load_folder(mixed)
+    figure = preview_figure(images, range(5))
+    assert len(figure.axes) == 10
+    below = figure.axes[5].images[0].get_array()
+    assert np.array_equal(below, images.train_images[0, 0].numpy())
+    assert png_bytes(figure)
+    (few / "$a$ 裙子 and a long name.png").write_bytes((few / "0.png").read_bytes())
+    assert png_bytes(preview_figure(load_folder(few)))
+    with pytest.raises(ValueError, match="images: expected pictures from a folder"):
+        preview_figure(drawn)
+    with pytest.raises(ValueError, match="rows: expected some of 0 to 5"):
+        preview_figure(load_folder(few), [6])
