@@ -415,15 +415,14 @@ def _far_winner() -> int:
 
 CHAPTER_05 = (
     Question(
-        "At self-retrieval the likelihood beats every other rule. What does that say of the "
-        "encoder?",
+        "At self-retrieval no rule beats the likelihood. What does that say of the encoder?",
         (
-            ("that its μ and σ are good", "It wins just so with μ and σ that are pure noise."),
+            ("that its μ and σ are good", "No rule beats it with μ and σ of pure noise, either."),
             (
-                "nothing: it would win for any μ and σ",
+                "nothing: it is so for any μ and σ",
                 "z is drawn from the very Gaussians that it evaluates: optimal by construction.",
             ),
-            ("that its σ is too small", "It wins whatever σ is, if z is drawn with that σ."),
+            ("that its σ is too small", "It is so whatever σ is, if z is drawn with that σ."),
         ),
         _what_a_win_says,
     ),
