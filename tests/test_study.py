@@ -7,7 +7,7 @@ import statistics
 import pytest
 import torch
 
-from tools import study
+from tools import study, weights
 from vae_lib import load_images
 from vae_lib.data import Images
 from vae_lib.evaluation import load_study
@@ -25,7 +25,8 @@ def small(monkeypatch, tmp_path):
         return Images(name=name, class_names=names[0], factor_names=names[1], **part)
 
     monkeypatch.setattr(study, "load_images", few)
-    monkeypatch.setattr(study, "EPOCHS", {"drawn": 1})
+    for tool in (study, weights):
+        monkeypatch.setattr(tool, "EPOCHS", {"drawn": 1})
     monkeypatch.setattr(study, "SEEDS", range(2))
     monkeypatch.setattr(study, "OBJECTIVES", {"beta 4": (0.0, 4.0)})
     monkeypatch.setattr(study, "QUERIES", 20)
@@ -47,7 +48,7 @@ def test_it_writes_mean_and_spread_of_every_figure(small, capsys):
 def test_what_was_done_is_not_done_again(small, monkeypatch):
     small.main([])
     before = small.STUDY.read_text()
-    for name in ("fit", "evaluate"):
+    for name in ("trained", "evaluate"):
         monkeypatch.setattr(small, name, None)  # a call would fail
     small.main([])
     assert small.STUDY.read_text() == before

@@ -12,9 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
-from tools.weights import EPOCHS, data_sha256
+from tools.weights import EPOCHS, data_sha256, trained
 from vae_lib._files import write_text_atomically
 from vae_lib.data import Images, load_images
 from vae_lib.evaluation import Wardrobe, evaluate
@@ -22,7 +20,7 @@ from vae_lib.evaluation.study import STUDY
 from vae_lib.model import VAE
 from vae_lib.posteriors import encode_dataset
 from vae_lib.retrieval import PosteriorIndex
-from vae_lib.training import fit, mean_terms, permutation_loss
+from vae_lib.training import mean_terms, permutation_loss
 from vae_lib.weights import load_vae, save_vae, sha256
 
 BUILD = Path(__file__).parents[1] / "build" / "study"
@@ -42,27 +40,13 @@ def weights_path(data: str, objective: str, seed: int) -> Path:
     return BUILD / f"{data}-{objective.replace(' ', '-')}-seed-{seed}.safetensors"
 
 
-def trained(images: Images, objective: str, seed: int) -> VAE:
+def model_of(images: Images, objective: str, seed: int) -> VAE:
     """Return the VAE of one run: loaded where it was trained before, else trained now."""
     path = weights_path(images.name, objective, seed)
     if path.exists():
         return load_vae(path)
     checkpoint = path.with_suffix(".checkpoint")
-    torch.manual_seed(seed)
-    vae = VAE(LATENT_DIM)
-    epochs = EPOCHS[images.name]
-    free_bits, beta = OBJECTIVES[objective]
-    history = fit(
-        vae,
-        images,
-        epochs=epochs,
-        seed=seed,
-        free_bits=free_bits,
-        beta=beta,
-        checkpoint=checkpoint,
-    )
-    if history.interrupted:
-        raise KeyboardInterrupt
+    vae = trained(images, LATENT_DIM, checkpoint, seed, *OBJECTIVES[objective])
     save_vae(vae, path)
     checkpoint.unlink()
     return vae
@@ -70,7 +54,7 @@ def trained(images: Images, objective: str, seed: int) -> VAE:
 
 def run(images: Images, objective: str, seed: int) -> dict:
     """Return all that is known of one run; computed once for its weights, and kept beside them."""
-    vae = trained(images, objective, seed)
+    vae = model_of(images, objective, seed)
     weights = weights_path(images.name, objective, seed)
     kept = weights.with_suffix(".json")
     if kept.exists():

@@ -25,23 +25,37 @@ SEED = 1
 FREE_BITS = 0.5
 
 
-def train(images: Images, latent_dim: int) -> None:
-    """Train one VAE, save it, and write its facts beside it."""
-    path = pretrained_path(images.name, latent_dim)
-    checkpoint = BUILD / f"{path.stem}.checkpoint"
-    print(f"{path.stem}: {EPOCHS[images.name]} epochs")
-    torch.manual_seed(SEED)
+def trained(
+    images: Images,
+    latent_dim: int,
+    checkpoint: Path,
+    seed: int,
+    free_bits: float,
+    beta: float = 1.0,
+) -> VAE:
+    """Return a VAE trained from `seed` for the data set's epochs; Ctrl-C is a KeyboardInterrupt."""
+    torch.manual_seed(seed)
     vae = VAE(latent_dim)
     history = fit(
         vae,
         images,
         epochs=EPOCHS[images.name],
-        seed=SEED,
-        free_bits=FREE_BITS,
+        seed=seed,
+        free_bits=free_bits,
+        beta=beta,
         checkpoint=checkpoint,
     )
     if history.interrupted:
         raise KeyboardInterrupt
+    return vae
+
+
+def train(images: Images, latent_dim: int) -> None:
+    """Train one VAE, save it, and write its facts beside it."""
+    path = pretrained_path(images.name, latent_dim)
+    checkpoint = BUILD / f"{path.stem}.checkpoint"
+    print(f"{path.stem}: {EPOCHS[images.name]} epochs")
+    vae = trained(images, latent_dim, checkpoint, SEED, FREE_BITS)
     save_vae(vae, path)
     facts = describe(vae, images) | {"sha256": sha256(path)}
     text = json.dumps(facts, indent=2) + "\n"

@@ -124,7 +124,6 @@ class Lifting:
         self.gamma = terms * UNIT_ROUNDOFF / (1 - terms * UNIT_ROUNDOFF)
         self.centre = mean.mean(dim=0, dtype=torch.float64).clamp(-LARGEST_Z, LARGEST_Z)
         self.largest_bias = 0.0 if bias is None else float(bias.max())
-        self.no_offset = self.centre.new_zeros(1)
 
     def garments(
         self,
@@ -160,7 +159,7 @@ class Lifting:
     def offset(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, " query"]:
         """Return what every score is too large by, since z² was left out; float64."""
         if self.shared_scale is None:
-            return self.no_offset.expand(z.shape[0])
+            return z.new_zeros(len(z))
         return 0.5 * ((z - self.centre) / self.shared_scale).square().sum(dim=1)
 
     def allowance(self, best: Float[Tensor, " query"]) -> Float[Tensor, " query"]:
