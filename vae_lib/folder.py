@@ -173,9 +173,10 @@ def write_drawn_folder(path: str | os.PathLike, count: int = 300, seed: int = 0)
     """
     path = Path(os.path.abspath(os.path.expanduser(path)))
     mark = json.dumps({"drawn": count, "seed": seed})
-    if _is_marked(path, mark):
-        return path
     if path.is_file() or path.is_symlink() or (path.is_dir() and any(path.iterdir())):
+        # asked second: a folder that another notebook writes appears at once, its mark in it
+        if _is_marked(path, mark):
+            return path
         raise FileExistsError(f"path: {path} exists, and we do not overwrite it; choose another")
     garments = draw_garments(count, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
