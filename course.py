@@ -15,7 +15,7 @@ import sys
 
 LAB = ["lab", "scale"]
 TEST = LAB + ["test"]
-ALL = TEST + ["app", "browser", "cluster"]  # for `test --all`
+ALL = TEST + ["app", "browser", "cluster", "grade", "site"]  # for `test --all`
 COMMANDS = {
     # name: (what it does, the extras of pyproject.toml that it needs)
     "lab": ("open the notebooks in JupyterLab", LAB),
