@@ -159,7 +159,7 @@ def test_it_installs_once_and_again_only_when_the_lists_change(course, tmp_path)
     assert course.main(["lab"]) == 0  # and lab needs no less than it has
     assert installs(course) == 2
     assert course.main(["test", "--all"]) == 0  # with the browser and the vector database
-    assert course.commands[-1][-1].endswith("[app,browser,cluster,lab,scale,test]")
+    assert course.commands[-1][-1].endswith("[app,browser,cluster,grade,lab,scale,site,test]")
     assert installs(course) == 3
     with (tmp_path / "constraints.txt").open("a") as file:
         file.write("# changed\n")
