@@ -24,6 +24,7 @@ COMMANDS = {
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),
     "weights": ("retrain the pretrained weights", []),
+    "mutations": ("break the code in many ways, and see that the tests notice", TEST + ["cluster"]),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
     "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
