@@ -232,6 +232,14 @@ def test_drawn_images_are_split_and_carry_their_factors(drawn):
     assert not load_images("drawn", seed=1).train_images.equal(drawn.train_images)
 
 
+def test_no_drawn_test_image_was_trained_on(drawn):
+    train, test = (
+        {image.numpy().tobytes() for image in images}
+        for images in (drawn.train_images, drawn.test_images)
+    )
+    assert not train & test
+
+
 def test_as_unit_interval():
     whole = torch.tensor([0, 51, 255], dtype=torch.uint8).repeat(28 * 28)[: 28 * 28]
     x = whole.view(1, 1, 28, 28)

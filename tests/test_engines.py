@@ -20,6 +20,7 @@ from vae_lib.engines import (
     recall,
     resampled,
 )
+from vae_lib.engines.milvus_index import fingerprint
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
 
@@ -186,6 +187,16 @@ def test_a_resampled_wardrobe_has_the_shape_of_the_real_one(index):
     assert resampled(real, 100).mean.equal(resampled(real, 100).mean)
 
 
+def test_resampled_std_differs_as_much_as_between_neighbours(generator):
+    """In pairs, log σ being noise of variance v: the two differ by 2 v, the copies get v more."""
+    mean = 100.0 * torch.arange(1500).repeat(2)[:, None].expand(3000, 2)
+    log_std = 0.1 * torch.randn(3000, 2, generator=generator)
+    larger = resampled(Posteriors(mean, log_std.exp()), 30_000)
+    torch.testing.assert_close(
+        larger.std.log().var(dim=0), 2 * log_std.var(dim=0), rtol=0.1, atol=0.0
+    )
+
+
 def test_the_stored_benchmark_holds_what_notebook_06_reads():
     bench = load_benchmark()
     for row in bench["search"]:
@@ -297,6 +308,12 @@ def test_a_collection_that_holds_something_else_is_caught(few, tmp_path):
     with pytest.raises(RecallError, match=r"recall@10 of garments_\w+ is 0.\d+, and has to be"):
         engine.verify_recall()
     engine.close()
+
+
+def test_other_garments_have_another_fingerprint(few):
+    others = [few, Posteriors(few.mean + 1, few.std), Posteriors(few.mean, 2 * few.std), few[:-1]]
+    assert len({fingerprint(each) for each in others}) == len(others)
+    assert fingerprint(few[:]) == fingerprint(few)
 
 
 @pytest.mark.parametrize("kind", ["HNSW", "flat"])

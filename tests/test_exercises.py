@@ -87,6 +87,14 @@ def test_what_is_said_of_mistakes_reads_well(exercise):
         assert hint[-1] in ".?!", hint
 
 
+@each_function()
+def test_one_per_cent_off_is_not_right(exercise):
+    def nearly(*arguments):
+        return 1.01 * torch.as_tensor(exercise.oracle(*arguments)).double()
+
+    assert not said(exercise.id, nearly).startswith(f"Exercise {exercise.id}: right")
+
+
 def test_the_inputs_are_fresh():
     first, second = (distinguishing_cases(EXERCISES["1.1"]) for _ in range(2))
     assert first[0].arguments[0].equal(second[0].arguments[0])  # the example stays
@@ -538,6 +546,23 @@ def test_every_question_has_one_right_answer_and_says_why(number):
             verdicts.append("Right. " in shown)
         assert verdicts.count(True) == 1
         assert verdicts.index(True) == question.right()
+
+
+RIGHT_ANSWERS = {  # as an instructor who works them out by hand would mark them
+    1: ["A, the narrow one", "μ = 0, σ = 1", "by chance"],
+    2: ["β = 784", "the KL cannot tell", "245.5 nats"],
+    3: ["nothing", "about three times as long", "below 1"],
+    4: ["scaled Euclidean", "the narrow one's, always", "it fits better than the others"],
+    5: ["nothing", "about 0.9", "the one that is widest along that axis"],
+    6: ["65", "by more than a hundredth of a nat", "yes, this proves it"],
+}
+
+
+@pytest.mark.parametrize("number", RIGHT_ANSWERS)
+def test_the_computed_key_is_the_one_found_by_hand(number):
+    answers = [question.options[question.right()][0] for question in QUIZZES[number]]
+    for answer, expected in zip(answers, RIGHT_ANSWERS[number], strict=True):
+        assert answer.startswith(expected)
 
 
 @each_quiz()

@@ -222,6 +222,15 @@ def test_thousands_of_queries_are_exact(index, rule, shift):
 
 
 @pytest.mark.parametrize("rule", RULES)
+def test_a_shift_of_the_latent_space_costs_no_second_look(index, rule):
+    """Centred, the float32 scores are as good as ever: the candidates prove to be enough."""
+    posteriors = Posteriors(index.posteriors.mean + 100, index.posteriors.std)
+    z = posteriors.sample(torch.Generator().manual_seed(0))[:200]
+    with mock.patch.object(LiftedForm, "at_least", side_effect=AssertionError("a second look")):
+        PosteriorIndex(posteriors).search(z, rule=rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(
     ("mean", "std"),
     [(1.0, 1e-20), (1.0, 1e-38), (1.0, 1e20), (1e30, 1.0), (1e37, 1e-38), (1e-30, 1e-15)],

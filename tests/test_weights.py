@@ -98,7 +98,8 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     _, path = saved
     before = path.read_bytes()
 
-    def full_disk(*_, **__):
+    def full_disk(_, file, **__):
+        file.write_bytes(b"the first half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vae_lib._files.save_file", full_disk)

@@ -126,7 +126,7 @@ TRAINING = [
         "vae_lib/training.py",
         "batches = order.split(settings.batch_size)",
         "batches = order.split(settings.batch_size)[: max(1, len(order) // settings.batch_size)]",
-        "test_training.py",
+        "test_training.py::test_every_epoch_takes_every_image_once_in_another_order",
     ),
     mutant(
         "last-batch-of-an-average-dropped",
@@ -140,42 +140,42 @@ TRAINING = [
         "vae_lib/training.py",
         "settings.learning_rate * min(1, (step + 1) / WARM_UP) * (",
         "settings.learning_rate * (",
-        "test_training.py",
+        "test_training.py::test_the_learning_rate_rises_linearly_and_falls_to_a_hundredth",
     ),
     mutant(
         "learning-rate-that-does-not-fall",
         "vae_lib/training.py",
         "(0.01 + 0.99 * cosine)",
         "1.0",
-        "test_training.py",
+        "test_training.py::test_the_learning_rate_rises_linearly_and_falls_to_a_hundredth",
     ),
     mutant(
         "beta-ignored",
         "vae_lib/training.py",
         "loss = settings.beta * kl -",
         "loss = kl -",
-        "test_training.py",
+        "test_training.py::test_the_loss_is_the_one_that_fit_promises",
     ),
     mutant(
         "free-bits-from-above",
         "vae_lib/training.py",
         ".clamp(min=settings.free_bits)",
         ".clamp(max=settings.free_bits)",
-        "test_training.py::test_free_bits_keep_dimensions_alive",
+        "test_training.py::test_the_loss_is_the_one_that_fit_promises",
     ),
     mutant(
         "free-bits-over-the-wrong-axis",
         "vae_lib/training.py",
         "terms.kl_per_dimension.mean(dim=0).clamp",
         "terms.kl_per_dimension.mean(dim=1).clamp",
-        "test_training.py",
+        "test_training.py::test_the_loss_is_the_one_that_fit_promises",
     ),
     mutant(
         "every-epoch-in-the-same-order",
         "vae_lib/training.py",
         "settings.seed * 1_000_003 + epoch",
         "settings.seed * 1_000_003",
-        "test_training.py",
+        "test_training.py::test_every_epoch_takes_every_image_once_in_another_order",
     ),
     mutant(
         "checkpoint-before-its-epoch",
@@ -254,7 +254,7 @@ LIFTED = [
         "vae_lib/lifted.py",
         "mean.mean(dim=0, dtype=torch.float64).clamp(",
         "(0 * mean.mean(dim=0, dtype=torch.float64)).clamp(",
-        "test_retrieval.py",
+        "test_retrieval.py::test_a_shift_of_the_latent_space_costs_no_second_look",
     ),
     mutant(
         "no-allowance-for-rounding",
@@ -355,7 +355,7 @@ RETRIEVAL = [
         "vae_lib/retrieval.py",
         "for row in (left_out >= needed).nonzero()",
         "for row in (left_out > torch.inf).nonzero()",
-        "test_retrieval.py::test_thousands_of_queries_are_exact",
+        "test_retrieval.py::test_numbers_beyond_float32_are_scored_in_float64",
         "test_retrieval.py::test_search_is_exact",
     ),
     mutant(
@@ -448,7 +448,7 @@ ENGINES = [
         "vae_lib/engines/recall.py",
         "(found[:, :, None] == expected[:, None, :]).any(dim=1).double()",
         "(found == expected).double()",
-        "test_engines.py",
+        "test_engines.py::test_cells_trade_recall_for_speed_and_tune_chooses",
     ),
     mutant(
         "milvus-answers-not-verified",
@@ -471,14 +471,14 @@ ENGINES = [
         "vae_lib/engines/milvus_index.py",
         "for numbers in (posteriors.mean, posteriors.std):",
         "for numbers in (posteriors.mean,):",
-        "test_engines.py",
+        "test_engines.py::test_other_garments_have_another_fingerprint",
     ),
     mutant(
         "neighbours-spread-too-much",
         "vae_lib/engines/wardrobes.py",
         ".mean(dim=0).sqrt() / 2**0.5",
         ".mean(dim=0).sqrt()",
-        "test_engines.py",
+        "test_engines.py::test_resampled_std_differs_as_much_as_between_neighbours",
     ),
 ]
 
@@ -556,7 +556,7 @@ IMAGES = [
         "        test_labels=garments.labels[DRAWN_TRAIN:],",
         "test_images=garments.images[:DRAWN_TEST],\n"
         "        test_labels=garments.labels[:DRAWN_TEST],",
-        "test_data.py",
+        "test_data.py::test_no_drawn_test_image_was_trained_on",
     ),
     mutant(
         "archives-not-verified",
@@ -629,7 +629,7 @@ FILES = [
         "vae_lib/_files.py",
         'if facts.get("kind") != kind:',
         "if not kind:",
-        "test_weights.py",
+        "test_engines.py::test_other_files_are_refused",
     ),
     mutant(
         "written-in-place",
@@ -657,7 +657,7 @@ FILES = [
         "course.py",
         "os.remove(READY)",
         "pass",
-        "test_course.py",
+        "test_course.py::test_an_interrupted_addition_is_not_taken_for_what_was_there_before",
     ),
 ]
 
@@ -683,21 +683,21 @@ EXERCISES = [
         "    if all(_equal(exercise, *pair) for pair in zip(outcomes, expected, strict=True)):\n"
         "        return exercise.verified",
         "    if _equal(exercise, outcomes[0], expected[0]):\n        return exercise.verified",
-        "test_exercises.py",
+        "test_exercises.py::test_what_is_said_of_other_answers",
     ),
     mutant(
         "nearly-right-is-right",
         "vae_lib/exercises/checking.py",
         "relative_tolerance: float = 1e-4",
         "relative_tolerance: float = 2e-2",
-        "test_exercises.py",
+        "test_exercises.py::test_one_per_cent_off_is_not_right",
     ),
     mutant(
         "random-answers-not-said",
         "vae_lib/exercises/checking.py",
         '    if exercise.kind == "function":\n        _raise_if_random',
         '    if exercise.kind == "":\n        _raise_if_random',
-        "test_exercises.py",
+        "test_exercises.py::test_what_is_said_of_other_answers",
     ),
     mutant(
         "every-choice-is-right",
@@ -711,7 +711,7 @@ EXERCISES = [
         "vae_lib/exercises/quizzes.py",
         "int(scores[1] > scores[0])",
         "int(scores[1] < scores[0])",
-        "test_exercises.py",
+        "test_exercises.py::test_the_computed_key_is_the_one_found_by_hand",
     ),
 ]
 
@@ -819,17 +819,24 @@ EXPLORER = [
 FIGURES = [
     mutant(
         "colours-swapped",
-        "vae_lib/figures/__init__.py",
-        '"likelihood": "#0072B2",\n    "euclidean": "#D55E00",',
-        '"likelihood": "#D55E00",\n    "euclidean": "#0072B2",',
-        "test_figures.py::test_each_rule_has_its_colour_throughout_the_course",
+        "vae_lib/figures/scaling.py",
+        'LIKELIHOOD, EUCLIDEAN = RULE_COLORS["likelihood"], RULE_COLORS["euclidean"]',
+        'EUCLIDEAN, LIKELIHOOD = RULE_COLORS["likelihood"], RULE_COLORS["euclidean"]',
+        "test_figures.py::test_costs_are_those_of_the_search_that_is_named",
+    ),
+    mutant(
+        "axes-swapped",
+        "vae_lib/figures/evaluation.py",
+        'axes.plot(near, far, "o", color=color_of(rule), markersize=9)',
+        'axes.plot(far, near, "o", color=color_of(rule), markersize=9)',
+        "test_figures.py::test_each_rule_stands_where_its_figures_are",
     ),
     mutant(
         "labels-swapped",
         "vae_lib/figures/__init__.py",
         '"likelihood": "log likelihood",\n    "euclidean": "Euclidean distance",',
         '"likelihood": "Euclidean distance",\n    "euclidean": "log likelihood",',
-        "test_figures.py::test_each_rule_has_its_colour_throughout_the_course",
+        "test_explorer.py::test_the_picture_is_described",
     ),
     mutant(
         "curves-swapped",
