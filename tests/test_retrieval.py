@@ -291,11 +291,23 @@ def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shar
         assert (computed[row] >= exact[row] - lifted.allowance(exact[row])).all()
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_computed_scores_less_the_offset_are_nearly_the_exact_ones(index, rule):
+    z = index.posteriors.mean[:3].double() + 0.5
+    lifted = index.lifted_form(rule)
+    computed = (lifted.vectors(z) @ lifted.matrix)[:, : len(index)] - lifted.offset(z)[:, None]
+    scores = index.scores(z, rule)
+    exact = scores if rule == "likelihood" else -0.5 * scores.square()
+    torch.testing.assert_close(computed, exact, rtol=1e-4, atol=0.01, check_dtype=False)
+
+
 def test_the_product_is_full_float32_whatever_the_user_allows(index):
     """Both settings make a plain product of float32 matrices wrong in the third digit."""
     z = index.posteriors.mean[:300].double() + 0.01
     lifted = LiftedForm(index.posteriors.mean, index.posteriors.std)
     expected = lifted.candidates(z, 18)
+    threshold = expected.left_out[0].double() - 100
+    expected_to_reach = lifted.at_least(z[:1], threshold)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -305,7 +317,9 @@ def test_the_product_is_full_float32_whatever_the_user_allows(index):
         torch.set_float32_matmul_precision(before)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with_autocast = lifted.candidates(z[:5], 18)
+        reached = lifted.at_least(z[:1], threshold)
         assert (z.float() @ z.float().T).dtype == torch.bfloat16
+    assert reached.equal(expected_to_reach)
     for found in (with_bfloat16, with_autocast):
         left_out = expected.left_out[: len(found.left_out)]
         torch.testing.assert_close(found.left_out, left_out, rtol=1e-6, atol=1e-4)

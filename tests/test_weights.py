@@ -186,8 +186,9 @@ def test_encode_dataset_is_the_encoder_chunk_by_chunk_and_takes_batches():
         q = vae.encode(x)
     torch.testing.assert_close(posteriors.mean, q.mean, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(posteriors.std, q.stddev, atol=1e-6, rtol=1e-5)
-    streamed = encode_dataset(vae, iter(x.split(700)))
-    torch.testing.assert_close(streamed.mean, posteriors.mean, atol=1e-6, rtol=1e-5)
+    for batches in (x.split(700), [x]):  # smaller than what is encoded at a time, and larger
+        streamed = encode_dataset(vae, iter(batches))
+        torch.testing.assert_close(streamed.mean, posteriors.mean, atol=1e-6, rtol=1e-5)
     with pytest.raises(ValueError, match="at least one image"):
         encode_dataset(vae, x[:0])
 
