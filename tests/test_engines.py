@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae_lib import PosteriorIndex, Posteriors
+from vae_lib import Neighbors, PosteriorIndex, Posteriors
+from vae_lib._files import load_tensors, save_tensors
 from vae_lib.engines import (
     FaissIndex,
     MilvusIndex,
@@ -20,6 +21,7 @@ from vae_lib.engines import (
     recall,
     resampled,
 )
+from vae_lib.engines.faiss_index import KIND
 from vae_lib.engines.milvus_index import fingerprint
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
@@ -38,6 +40,32 @@ def has_pymilvus() -> bool:
 
 # in CI a missing package is a failure, not a reason to pass over its tests
 needs_milvus = pytest.mark.skipif(not has_pymilvus() and os.environ.get("CI") != "true", reason=HOW)
+
+
+class Stub:
+    """An engine that returns the exact answer, changed by a function."""
+
+    def __init__(self, index, change):
+        self.exact, self.change = index, change
+
+    def search(self, z, k=10):
+        found = self.exact.search(z, k)
+        return Neighbors(self.change(found.indices), found.scores, "likelihood")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda found: found.flip(1), 1.0),
+        (lambda found: torch.cat([found[:, :8], 0 * found[:, 8:]], dim=1), 0.8),
+    ],
+    ids=["another order", "two of ten missing"],
+)
+def test_recall_is_the_share_found_in_whatever_order(index, change, expected):
+    z = draws(index, 50, seed=0)
+    found = index.search(z).indices
+    z = z[(found != 0).all(dim=1)]  # the one that stands in for what is missing
+    assert recall(Stub(index, change), z) == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +163,20 @@ def test_other_files_are_refused(index, tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match="damaged"):
         FaissIndex.load(path)
+
+
+def test_parts_that_do_not_belong_together_are_refused(index, tmp_path):
+    engine = FaissIndex(index.posteriors[:100])
+    tensors, _ = load_tensors(engine.save(tmp_path / "whole"), KIND)
+    others = index.posteriors[:90]
+    for parts, message in (
+        ({"mean": tensors["mean"]}, r"holds \['mean'\]; expected mean, std and index"),
+        (tensors | {"index": tensors["index"][:20]}, "no index that FAISS can read"),
+        (tensors | {"mean": others.mean, "std": others.std}, "an index of other garments"),
+    ):
+        save_tensors(tmp_path / "faiss", KIND, parts, {})
+        with pytest.raises(ValueError, match=message):
+            FaissIndex.load(tmp_path / "faiss")
 
 
 def test_bad_arguments_are_named(index, cells):

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from vae_lib.evaluation import Estimate, Evaluation
-from vae_lib.figures import RULE_COLORS, RULE_NAMES, evaluation, garment_rows, scaling, training
+from vae_lib.figures import (
+    RULE_COLORS,
+    RULE_NAMES,
+    evaluation,
+    garment_rows,
+    scaling,
+    show,
+    training,
+)
 from vae_lib.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
 from vae_lib.training import Curves, History
 
@@ -34,6 +42,17 @@ def test_each_garment_stands_over_its_caption():
     }
     for caption, grey in (("black", 0.0), ("dark", 0.25), ("white", 1.0)):
         assert shown[caption] == pytest.approx([grey, grey, grey, 1], abs=0.01)
+
+
+def test_a_short_row_is_filled_with_nothing():
+    three, one = torch.zeros(3, 1, 28, 28), torch.ones(1, 1, 28, 28)
+    _, short = garment_rows({"three": three, "one": one}).subfigs
+    assert [axes.axison for axes in short.axes] == [True, False, False]
+
+
+def test_a_figure_without_a_text_is_refused():
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        show(plt.figure(), " ")
 
 
 def test_training_curves_are_those_of_the_history():

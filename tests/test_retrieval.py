@@ -497,8 +497,24 @@ def test_bad_posteriors_are_named():
         PosteriorIndex(mean=torch.ones(0, 2), std=torch.ones(0, 2))
     with pytest.raises(TypeError, match="mean and std: expected both"):
         PosteriorIndex(mean=good)
-    with pytest.raises(TypeError, match="posteriors"):
+    with pytest.raises(TypeError, match="posteriors: give either posteriors, or mean and std"):
         PosteriorIndex()
+    with pytest.raises(TypeError, match="posteriors: expected Posteriors, got Tensor"):
+        PosteriorIndex(good)
+
+
+def test_more_candidates_than_are_scored_at_a_time(index):
+    z = queries(0, 3, 10)
+    expected = index.search(z, k=50)
+    with mock.patch("vae_lib.retrieval.PAIRS", 8):
+        found = index.search(z, k=50)
+    assert found.indices.equal(expected.indices)
+    assert found.scores.equal(expected.scores)
+
+
+def test_an_answer_is_printed_with_its_rule():
+    found = PosteriorIndex(mean=torch.tensor([[0.0], [3.0]]), std=torch.ones(2, 1)).search([2.0], 2)
+    assert repr(found) == "Neighbors('likelihood', indices=[1, 0])"
 
 
 def test_an_index_is_saved_and_loaded(tmp_path):

@@ -7,6 +7,7 @@ import torch
 
 from vae_lib import VAE, elbo, fit, mean_terms, permutation_loss
 from vae_lib._files import load_tensors, save_tensors
+from vae_lib.threads import one_thread
 from vae_lib.training import CHECKPOINT, split_validation
 
 
@@ -37,6 +38,17 @@ def test_fit_learns_and_reports(few):
         ):
             assert total == pytest.approx(reconstruction - kl, rel=1e-6)
             assert kl == pytest.approx(sum(per_dimension), rel=1e-5)
+
+
+def test_small_work_takes_one_thread_and_gives_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_bfloat16_learns_as_float32_does(few):

@@ -20,6 +20,8 @@ from vae_lib import (
     save_vae,
 )
 from vae_lib import weights as weights_module
+from vae_lib._files import save_tensors
+from vae_lib.posteriors import KIND
 from vae_lib.weights import pretrained_path, sha256
 
 PRETRAINED = [("fashion-mnist", 2), ("fashion-mnist", 10), ("drawn", 2), ("drawn", 10)]
@@ -107,6 +109,11 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
         save_vae(VAE(3), path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]  # and nothing beside it
+
+
+def test_a_folder_is_no_file_to_save_to(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; expected the name of a file"):
+        save_vae(VAE(3), tmp_path)
 
 
 @pytest.mark.parametrize(("name", "latent_dim"), PRETRAINED)
@@ -202,6 +209,12 @@ def test_posteriors_sample_and_round_off(tmp_path, generator):
     assert z.std(dim=0).tolist() == pytest.approx([0.5, 0.5], rel=0.02)
     posteriors.save(tmp_path / "p.safetensors")
     assert Posteriors.load(tmp_path / "p.safetensors").mean.equal(posteriors.mean)
+
+
+def test_posteriors_without_std_are_refused(tmp_path):
+    path = save_tensors(tmp_path / "p", KIND, {"mean": torch.zeros(1, 2)}, {})
+    with pytest.raises(ValueError, match=r"holds \['mean'\]; expected mean and std"):
+        Posteriors.load(path)
 
 
 def test_encode_dataset_names_what_it_cannot_take(drawn):
