@@ -84,21 +84,20 @@ def at_a_glance(guide: Path, text: str) -> str:
     notebook = notebook_of(guide)
     if notebook is None:
         return LATER
-    times = run_times.load().get(notebook.stem, {"sections": {}})
+    times = run_times.load().get(notebook.stem)
     places = [section for section, _ in figures_of(notebook)]
     rows = ["| section | minutes | computes, s | figures |", "|---|---:|---:|---|"]
     for name, (minutes, extra) in minutes_in(text).items():
-        seconds = times["sections"].get(name, "–")
-        own = [str(number) for number, place in enumerate(places, 1) if place == name]
-        rows.append(
-            f"| {name} | {f'+{minutes}' if extra else minutes} | {seconds} | {', '.join(own)} |"
-        )
-    planned, on_top = total_minutes(text)
-    rows.append(f"| **in all** | **{planned}** (+{on_top}) | **{times.get('total', '–')}** | |")
+        planned = f"+{minutes}" if extra else f"{minutes}"
+        seconds = times["sections"].get(name, "–") if times else "–"
+        own = ", ".join(str(number) for number, place in enumerate(places, 1) if place == name)
+        rows.append(f"| {name} | {planned} | {seconds} | {own} |")
+    in_all, on_top = total_minutes(text)
+    rows.append(f"| **in all** | **{in_all}** (+{on_top}) | {times['total'] if times else '–'} | |")
     measured = (
-        f"CPU time, measured on {times['machine']}; the imports count from the first cell on."
+        f"CPU time, on {times['machine']}; imports included." if times else "Not measured yet."
     )
-    return "\n".join(rows) + "\n\n" + (measured if "machine" in times else "Not measured yet.")
+    return "\n".join(rows) + f"\n\n{measured}"
 
 
 def all_notebooks(guide: Path, text: str) -> str:
@@ -202,20 +201,20 @@ BLOCKS: dict[str, Callable[[Path, str], str]] = {
 }
 
 
+def content_of(name: str, guide: Path, text: str) -> str:
+    """Return what belongs into a block of a file of the guide. Raises a ValueError for a name."""
+    if name.startswith("position "):
+        return position(name.removeprefix("position "))
+    if name not in BLOCKS:
+        raise ValueError(f"{guide.name}: there is no block {name!r}; there are {', '.join(BLOCKS)}")
+    return BLOCKS[name](guide, text)
+
+
 def filled(guide: Path, text: str) -> str:
     """Return a file of the guide with its blocks filled."""
-
-    def fill(block: re.Match) -> str:
-        name = block[2]
-        if name.startswith("position "):
-            content = position(name.removeprefix("position "))
-        elif name in BLOCKS:
-            content = BLOCKS[name](guide, text)
-        else:
-            raise ValueError(f"{guide.name}: there is no block {name!r}; there are {list(BLOCKS)}")
-        return f"{block[1]}\n{content}\n\n{block[3]}"
-
-    return BLOCK.sub(fill, text)
+    return BLOCK.sub(
+        lambda block: f"{block[1]}\n{content_of(block[2], guide, text)}\n\n{block[3]}", text
+    )
 
 
 def main(arguments: list[str]) -> int:
