@@ -49,8 +49,10 @@ def notebook_of(guide: Path) -> Path | None:
 
 def sections_of(notebook: Path) -> list[str]:
     """Return the sections of a notebook, without those that every notebook has."""
-    cells = run_times.section_of_each_cell(nbformat.read(notebook, as_version=4))
-    return [section for section in dict.fromkeys(cells) if section not in ("", *EVERYWHERE)]
+    cells = nbformat.read(notebook, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    found = re.findall(r"^## (.+)$", prose, flags=re.MULTILINE)
+    return [section for section in found if section not in EVERYWHERE]
 
 
 def figures_of(notebook: Path) -> list[tuple[str, str]]:

@@ -180,13 +180,18 @@ def sweep_block(wardrobes: dict[str, Wardrobe]) -> str:
     table = ["| | slider | " + " | ".join(f"{step:+g}" for step in STEPS) + " |"]
     table += ["|---" * (2 + len(STEPS)) + "|"]
     for name, wardrobe in wardrobes.items():
-        posteriors = wardrobe.index.posteriors
-        q = torch.distributions.Normal(posteriors.mean, posteriors.std)
-        order = kl_to_prior(q).mean(dim=0).argsort(descending=True).tolist()
-        for j, place in ((order[0], "top left"), (order[-1], "bottom right")):
+        places = ("top left", "bottom right")
+        for j, place in zip(strongest_and_weakest(wardrobe), places, strict=True):
             cells = " | ".join(str(kept) for kept in kept_in_row(wardrobe, j))
             table.append(f"| {DATA_SETS[name]} | z{j + 1}, {place} | {cells} |")
     return "\n".join(table)
+
+
+def strongest_and_weakest(wardrobe: Wardrobe) -> tuple[int, int]:
+    """Return the dimensions with the most and with the least KL: the first and the last slider."""
+    posteriors = wardrobe.index.posteriors
+    kl = kl_to_prior(torch.distributions.Normal(posteriors.mean, posteriors.std)).mean(dim=0)
+    return int(kl.argmax()), int(kl.argmin())
 
 
 def kept_in_row(wardrobe: Wardrobe, j: int) -> list[int]:
