@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from tools import guide, run_times
 from tools.notebooks import notebook_paths
@@ -95,9 +96,9 @@ def test_links_to_files_lead_somewhere(path):
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
 def test_markdown_leaves_the_formulas_alone(path):
-    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert text.count("$") % 2 == 0
-    for formula in re.findall(r"\$\$?([^$]+)\$", text):
+    for _, formula in re.findall(r"(\$\$?)([^$]+)\1", text):
         assert not re.search(r"\\[^a-zA-Z]", formula), f"Markdown eats this backslash: {formula}"
         for line in formula.split("\n")[1:]:
             assert not re.match(r"[-+*=>#]", line), f"Markdown takes this for its own: {line}"
@@ -174,18 +175,24 @@ def test_the_positions_teach_what_the_guide_says(seen, name):
     # where they disagree most, one sharp dimension does it, and the picture shows it
     apart = sight["disagreement"]
     posteriors = apart.wardrobe.index.posteriors[[apart.first("euclidean")]]
-    parts = ((guide.torch.tensor(apart.z) - posteriors.mean[0]) / posteriors.std[0]) ** 2
-    assert parts.max() > 0.3 * parts.sum()
+    parts = ((torch.tensor(apart.z) - posteriors.mean[0]) / posteriors.std[0]) ** 2
+    assert parts.max() > 0.5 * parts.sum()
     assert apart.pixel_distance["euclidean"] > 5 * apart.pixel_distance["likelihood"]
     # a hole is no matter of length; a corner is answered with certainty
-    lengths = sight["hole"].wardrobe.index.posteriors.sample(guide.torch.Generator().manual_seed(0))
-    assert guide.torch.tensor(sight["hole"].z).norm() < lengths.norm(dim=1).median()
+    lengths = sight["hole"].wardrobe.index.posteriors.sample(torch.Generator().manual_seed(0))
+    assert torch.tensor(sight["hole"].z).norm() < lengths.norm(dim=1).median()
     for place in ("corner", "hub 1", "hub 2"):
         assert sight[place].answer.neighbors["likelihood"].probabilities[0] > 0.95
     # one garment for two different pictures, and the gate does better
     assert sight["hub 1"].first("likelihood") == sight["hub 2"].first("likelihood")
     assert sight["hub 1"].looks_like != sight["hub 2"].looks_like
+    hub = sight["hub 1"].first("likelihood")
+    posteriors = sight["hub 1"].wardrobe.index.posteriors
+    assert (log_volume < log_volume[hub]).double().mean() > 0.99
     for place in ("hub 1", "hub 2"):
+        z = torch.tensor(sight[place].z)
+        falls = ((z / posteriors.std) ** 2).sum(dim=1)  # the smaller, the longer the reach
+        assert (falls > falls[hub]).double().mean() > 0.99
         distances = sight[place].pixel_distance
         assert distances["gate"] < 0.6 * distances["likelihood"]
 
