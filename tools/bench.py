@@ -8,7 +8,6 @@ vae_lib/measured/bench.json, their table into the README, and a plot to docs/.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.utils.data import DataLoader
 
+from tools.machine import cpu_name
 from vae_lib import VAE, Explorer, PosteriorIndex, Posteriors, encode_dataset, fit, load_pretrained
 from vae_lib._files import write_atomically, write_text_atomically
 from vae_lib.data import Images, load_images
@@ -327,9 +327,7 @@ def wardrobe(real: Posteriors, garments: int) -> Posteriors:
 def machine() -> dict[str, str]:
     """Return what a reader has to know of the machine."""
     names = ("torch", "faiss-cpu", "numpy", "scikit-learn")
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
-    return {"cpu": cpu or platform.processor(), **{name: version(name) for name in names}}
+    return {"cpu": cpu_name(), **{name: version(name) for name in names}}
 
 
 def table_of(found: dict) -> str:

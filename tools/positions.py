@@ -177,7 +177,7 @@ def position_block(sights: dict[str, Sight]) -> str:
 
 def sweep_block(wardrobes: dict[str, Wardrobe]) -> str:
     """Return what one step of the strongest and of the weakest slider does to the rows."""
-    table = ["| | slider | " + " | ".join(f"{step:+g}" for step in STEPS) + " |"]
+    table = ["| | slider | " + " | ".join(f"{step:+g}" if step else "0" for step in STEPS) + " |"]
     table += ["|---" * (2 + len(STEPS)) + "|"]
     for name, wardrobe in wardrobes.items():
         places = ("top left", "bottom right")

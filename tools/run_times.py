@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from tools.machine import cpu_name
 from tools.notebooks import FOLDER
 from vae_lib._files import write_text_atomically
 
@@ -23,11 +24,7 @@ CLOCK = "print(__import__('time').process_time())"  # leaves no name behind in t
 
 def machine() -> str:
     """Return what a reader has to know of the machine."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor() or platform.machine()
-    return f"{platform.system()}, {cpu}, {os.cpu_count()} cores, torch {version('torch')}"
+    return f"{platform.system()}, {cpu_name()}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
 def section_of_each_cell(notebook: nbformat.NotebookNode) -> list[str]:
