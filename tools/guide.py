@@ -193,11 +193,23 @@ def plane(guide: Path, text: str) -> str:
     return "\n".join(rows)
 
 
+def rubric(guide: Path, text: str) -> str:
+    """Return what a notebook says under "Rubric", if it has one."""
+    notebook = notebook_of(guide)
+    if notebook is None:
+        return LATER
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "markdown" and "### Rubric\n" in cell.source:
+            return cell.source.split("### Rubric\n")[1].split("\n#")[0].strip()
+    raise ValueError(f"{notebook.name} has no heading ### Rubric")
+
+
 BLOCKS: dict[str, Callable[[Path, str], str]] = {
     "at a glance": at_a_glance,
     "all notebooks": all_notebooks,
     "wrong answers": wrong_answers,
     "quiz key": quiz_key,
+    "rubric": rubric,
     "plane": plane,
     "sweep": lambda guide, text: positions.sweep_block(wardrobes()),
 }
