@@ -413,10 +413,8 @@ ENGINES = [
     mutant(
         "cell-with-mean-std",
         "vae_lib/engines/faiss_index.py",
-        "posteriors.std.cpu().double().square()) / count\n"
-        "        return cell_of.astype(np.int64), Posteriors(mean, variance.sqrt())",
-        "posteriors.std.cpu().double()) / count\n"
-        "        return cell_of.astype(np.int64), Posteriors(mean, variance)",
+        "variance = total.index_add(0, cell, posteriors.std.cpu().double().square()) / count",
+        "variance = (total.index_add(0, cell, posteriors.std.cpu().double()) / count).square()",
         "test_engines.py::test_the_average_gaussian_of_a_cell",
     ),
     mutant(
@@ -460,10 +458,9 @@ ENGINES = [
     mutant(
         "milvus-answers-not-ranked-again",
         "vae_lib/engines/milvus_index.py",
-        "return rerank(self.exact, z, candidates.to(queries.device), k)",
+        "answer = best_of(self.exact, queries, candidates.to(queries.device), k)",
         "some = candidates[:, torch.arange(k).roll(1)]\n"
-        "        scores = self.exact.posteriors.log_prob(queries).gather(1, some)\n"
-        '        return Neighbors(some, scores, "likelihood")',
+        "        answer = some, self.exact.posteriors.log_prob(queries).gather(1, some)",
         "test_engines.py::test_milvus_finds_what_exact_search_finds[FLAT]",
     ),
     mutant(
