@@ -218,6 +218,9 @@ def main(arguments: list[str]) -> int:
     except MutantError as error:
         print(f"mutations: {error}")
         return 1
+    except KeyboardInterrupt:
+        print("\nmutations: stopped; nothing was changed in this folder")
+        return 130
     report = table(verdicts)
     if not names:
         write_text_atomically(REPORT.with_suffix(".md"), report)
