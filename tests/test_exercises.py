@@ -1,6 +1,7 @@
 """Every solution is accepted, every known mistake is named, and `check` never raises."""
 
 import dataclasses
+import functools
 import html
 import importlib.util
 import math
@@ -317,6 +318,7 @@ def test_an_exception_is_told_with_the_learners_line():
     ("number", "answer", "expected"),
     [
         ("1.1", lambda z, mean, std: None if len(z) else 0, "returned None where numbers"),
+        ("1.1", functools.partial(lambda *_: None), "returned None where numbers"),
         ("1.1", lambda z, mean, std: "four", "returned text where numbers"),
         ("1.1", lambda z, mean, std: {1: 2}, "returned a dict where numbers"),
         ("1.1", lambda z, mean, std: 1j, "returned a value of type complex"),
