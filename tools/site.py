@@ -7,9 +7,7 @@ the library reference. Nothing is executed, and the site asks no other host for 
 
 import argparse
 import importlib
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -29,9 +27,7 @@ def gather() -> None:
     pages = {
         "index.md": (ROOT / "docs" / "index.md").read_text(encoding="utf-8"),
         "glossary.md": (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"),
-        "README.md": without_dead_links(
-            (ROOT / "README.md").read_text(encoding="utf-8"), ROOT
-        ),
+        "README.md": without_dead_links((ROOT / "README.md").read_text(encoding="utf-8"), ROOT),
         "references.md": references_page(),
         "library.rst": library_page(),
     }
@@ -56,7 +52,9 @@ def without_dead_links(markdown: str, folder: Path) -> str:
     def checked(link: re.Match) -> str:
         text, target = link.groups()
         elsewhere = re.match(r"https?:|#", target)
-        return link[0] if elsewhere or (folder / target.split("#")[0]).resolve() in published else text
+        return (
+            link[0] if elsewhere or (folder / target.split("#")[0]).resolve() in published else text
+        )
 
     return re.sub(r"\[([^]]*)\]\(([^)\s]+)\)", checked, markdown)
 
