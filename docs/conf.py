@@ -1,15 +1,12 @@
 """Sphinx's settings for the site; `course.py site` puts its sources together (tools/site.py)."""
 
 import re
-import sys
 from pathlib import Path
+
+from tools.npm import javascript
 
 ROOT = Path(__file__).parents[1]
 PARAMETER = r"[a-z_]+: "
-sys.path.insert(0, str(ROOT))
-
-from tools.npm import javascript  # noqa: E402
-
 project = "Which garments are nearest to z?"
 html_title = project
 language = "en"

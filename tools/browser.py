@@ -40,6 +40,24 @@ def start_chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=FLAGS)
 
 
+class Watch:
+    """Notes what a page complains of, and what it asks from elsewhere."""
+
+    def __init__(self, page: Page, address: str):
+        """Take the page, and the beginning of all addresses that are not elsewhere."""
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self._here = (address, address.replace("http:", "ws:"), "data:", "blob:", "about:")
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._requested)
+        page.on("websocket", self._requested)
+
+    def _requested(self, request) -> None:
+        if not request.url.startswith(self._here):
+            self.elsewhere.append(request.url)
+
+
 def free_port() -> int:
     """Return a port that nobody listens on now."""
     with socket.socket() as probe:

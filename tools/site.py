@@ -8,7 +8,9 @@ the library reference. Nothing is executed, and the site asks no other host for 
 import argparse
 import importlib
 import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -18,45 +20,44 @@ from tools.npm import javascript
 from tools.references import as_markdown, references
 
 ROOT = Path(__file__).parents[1]
-SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
+SITE = ROOT / "build" / "site"
 PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_lib.exercises"]
 
 
-def gather() -> None:
-    """Fill SOURCE with everything that Sphinx reads; a file that has not changed stays as it is."""
+def gather(folder: Path) -> None:
+    """Fill a folder with everything that Sphinx reads."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
-        "index.md": (ROOT / "docs" / "index.md").read_text(encoding="utf-8"),
-        "glossary.md": (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"),
-        "README.md": without_dead_links((ROOT / "README.md").read_text(encoding="utf-8"), ROOT),
+        "README.md": without_dead_links(readme, ROOT),
         "references.md": references_page(),
         "library.rst": library_page(),
     }
     pages |= {f"notebooks/{path.name}": notebook_page(path) for path in notebook_paths()}
-    for picture in (ROOT / "docs").glob("*.png"):
-        write_bytes(SOURCE / "docs" / picture.name, picture.read_bytes())
+    for page in (folder / "docs", folder / "notebooks"):
+        page.mkdir(parents=True)
+    for name in ("index.md", "glossary.md"):
+        shutil.copy(ROOT / "docs" / name, folder)
+    for picture in pictures():
+        shutil.copy(picture, folder / "docs")
     for name, text in pages.items():
-        write_bytes(SOURCE / name, text.encode("utf-8"))
+        (folder / name).write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write where something changed, so that Sphinx reads again only what it has to."""
-    if not path.exists() or path.read_bytes() != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+def pictures() -> list[Path]:
+    """Return the README's pictures."""
+    return sorted((ROOT / "docs").glob("*.png"))
 
 
 def without_dead_links(markdown: str, folder: Path) -> str:
-    """Keep the text alone of a link to a file that is not on the site, solutions for example."""
-    published = [*notebook_paths(), *(ROOT / "docs").glob("*.png")]
+    """Keep the text alone of a link to a file of ours that is not on the site: LICENSE, say."""
+    published = [*notebook_paths(), *pictures()]
 
     def checked(link: re.Match) -> str:
         text, target = link.groups()
-        elsewhere = re.match(r"https?:|#", target)
-        return (
-            link[0] if elsewhere or (folder / target.split("#")[0]).resolve() in published else text
-        )
+        file = (folder / target).resolve()
+        return text if file.is_file() and file not in published else link[0]
 
-    return re.sub(r"\[([^]]*)\]\(([^)\s]+)\)", checked, markdown)
+    return re.sub(r"\[([^]]*)\]\(([^)\s#]+)[^)\s]*\)", checked, markdown)
 
 
 def notebook_page(path: Path) -> str:
@@ -105,21 +106,39 @@ def heading(text: str, underline: str) -> list[str]:
     return [text, underline * len(text), ""]
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="course.py site", description=__doc__)
-    parser.parse_args(arguments)
+def build(site: Path) -> bool:
+    """Build the site into a folder and return whether all went well, without a single warning.
+
+    All pages are read anew, since a page that was read before would keep its warnings to itself.
+    `site` is replaced when the new one is whole.
+    """
     from sphinx.cmd.build import main as sphinx
 
+    new = site.with_name(f"{site.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        source, doctrees = Path(scratch) / "source", Path(scratch) / "doctrees"
+        gather(source)
+        options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", str(doctrees)]
+        if sphinx([*options, str(source), str(new)]) != 0:
+            return False
+    shutil.rmtree(site, ignore_errors=True)
+    new.rename(site)
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="course.py site", description=__doc__).parse_args(arguments)
     try:
         javascript()
     except RuntimeError as error:
         print(f"course.py site: {error}", file=sys.stderr)
         return 1
-    gather()
-    failed = sphinx(["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), str(SOURCE), str(SITE)])
-    if not failed:
-        print(f"The site is in {SITE}; open {(SITE / 'index.html').as_uri()}")
-    return failed
+    if not build(SITE):
+        print("course.py site: see the warnings above; build/site is as it was.", file=sys.stderr)
+        return 1
+    print(f"The site: {(SITE / 'index.html').as_uri()}")
+    return 0
 
 
 if __name__ == "__main__":

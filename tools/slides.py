@@ -1,10 +1,10 @@
 """`course.py slides`: a deck of reveal.js slides from each notebook, in build/slides.
 
 A cell takes part whose slide type is set (in JupyterLab: the property inspector, Slide Type):
-"slide" begins a slide, "-" goes on with it, "fragment" comes with the next key. The slides show what
-a lecturer points at: headings, formulas, lists, tables, quotes, what is printed, figures, and
+"slide" begins a slide, "-" goes on with it, "fragment" comes with the next key. The slides show
+what a lecturer points at: headings, formulas, lists, tables, quotes, what is printed, figures, and
 paragraphs with something in bold. The other paragraphs become the speaker's notes (key S).
-They work from the disk, with no network.
+The slides work from the disk, with no network.
 """
 
 import argparse
@@ -44,6 +44,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
                 cells.append(code_cell(cell, kind))
             continue
         for part in re.split(r"^(?=#+ )", cell.source, flags=re.MULTILINE):
+            part = re.sub(r"^###+ ", "## ", part)
             if part.startswith("#"):
                 heading = "## " + part.splitlines()[0].lstrip("# ")
             if kind != "skip" and part.strip() and not part.startswith(FOR_READERS):
@@ -53,7 +54,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
 
 
 def text_cells(part: str, heading: str, kind: str) -> list[NotebookNode]:
-    """Return what is shown of one part of a Markdown cell, on one slide or several, and the notes."""
+    """Return one part of a Markdown cell as slides, or a piece of one, and the speaker's notes."""
     blocks = re.split(r"\n\s*\n|\n(?=- |\d\. )", part.strip())
     shown = [block for block in blocks if on_a_slide(block)]
     notes = [block for block in blocks if not on_a_slide(block)]
@@ -123,11 +124,10 @@ def code_cell(cell: NotebookNode, kind: str) -> NotebookNode:
     return cell
 
 
-def write_assets() -> None:
+def write_assets(folder: Path, packages: Path) -> None:
     """Put style and scripts beside the decks."""
-    packages = javascript()
     reveal = packages / "reveal.js" / "dist"
-    assets = SLIDES / "assets"
+    assets = folder / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     for path in (
         reveal / "reveal.js",
@@ -172,25 +172,28 @@ def index_page(titles: dict[str, str]) -> str:
 """
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="course.py slides", description=__doc__)
-    parser.parse_args(arguments)
-    try:
-        write_assets()
-    except RuntimeError as error:
-        print(f"course.py slides: {error}", file=sys.stderr)
-        return 1
+def build(folder: Path) -> None:
+    """Write a deck for each notebook, and a page that lists them."""
+    write_assets(folder, javascript())
     template = str(ROOT / "docs" / "slides.html.j2")
     exporter = SlidesExporter(template_file=template, exclude_anchor_links=True)
     titles = {}
     for path in notebook_paths():
         slides = deck(nbformat.read(path, as_version=4))
         page, _ = exporter.from_notebook_node(slides)
-        name = f"{path.stem}.html"
-        write_text_atomically(SLIDES / name, page)
-        titles[name] = slides.metadata.title
-    write_text_atomically(SLIDES / "index.html", index_page(titles))
-    print(f"{len(titles)} decks; open {(SLIDES / 'index.html').as_uri()}")
+        titles[f"{path.stem}.html"] = slides.metadata.title
+        write_text_atomically(folder / f"{path.stem}.html", page)
+    write_text_atomically(folder / "index.html", index_page(titles))
+
+
+def main(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="course.py slides", description=__doc__).parse_args(arguments)
+    try:
+        build(SLIDES)
+    except RuntimeError as error:
+        print(f"course.py slides: {error}", file=sys.stderr)
+        return 1
+    print(f"The slides: {(SLIDES / 'index.html').as_uri()}")
     return 0
 
 
