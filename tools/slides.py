@@ -180,6 +180,8 @@ def build(folder: Path) -> None:
     titles = {}
     for path in notebook_paths():
         slides = deck(nbformat.read(path, as_version=4))
+        if not slides.cells:
+            continue  # no cell has a slide type
         page, _ = exporter.from_notebook_node(slides)
         titles[f"{path.stem}.html"] = slides.metadata.title
         write_text_atomically(folder / f"{path.stem}.html", page)
