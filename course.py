@@ -25,6 +25,7 @@ COMMANDS = {
     "solutions": ("write the notebooks with their exercises solved", TEST),
     "slides": ("make slides of the notebooks, for a lecture", TEST + ["site"]),
     "site": ("build the site: notebooks, glossary, library reference", TEST + ["site"]),
+    "guide": ("renew what is computed in the instructors' guide", TEST),
     "weights": ("retrain the pretrained weights", []),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
