@@ -233,6 +233,15 @@ def test_the_list_of_decks(chromium, decks):
     page.close()
 
 
+def test_the_glossary_is_in_order_and_explains_words_of_the_course():
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\w.*)\n  ", glossary.split(":::{glossary}")[1], flags=re.MULTILINE)
+    assert len(terms) > 40
+    assert terms == sorted(terms, key=str.lower)
+    notebooks = " ".join(path.read_text(encoding="utf-8").lower() for path in notebook_paths())
+    assert [term for term in terms if term.lower() not in notebooks.replace("*", "")] == []
+
+
 def test_only_cells_with_a_slide_type_are_on_slides():
     cells = [
         nbformat.v4.new_markdown_cell(
