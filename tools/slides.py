@@ -37,11 +37,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
         if cell.cell_type == "code":
-            if kind != "skip":
-                if kind == "slide":
-                    cells.append(text_cell(heading, "slide"))
-                    kind = "-"
-                cells.append(code_cell(cell, kind))
+            cells += code_cells(cell, heading, kind)
             continue
         for part in re.split(r"^(?=#+ )", cell.source, flags=re.MULTILINE):
             part = re.sub(r"^###+ ", "## ", part)
@@ -102,7 +98,7 @@ def kept_together(blocks: list[str]) -> list[list[str]]:
 
 
 def lines_of_text(block: str) -> float:
-    """Return the height of a block, in lines of text."""
+    """Estimate the height of a block, in lines of text; the tests measure it in a browser."""
     if block.startswith("$$"):
         return 2.5
     visible = re.sub(r"\]\([^)]*\)", "", block)  # no addresses of links
@@ -116,12 +112,19 @@ def text_cell(source: str, kind: str) -> NotebookNode:
     return new_markdown_cell(source, metadata={"slideshow": {"slide_type": kind}})
 
 
-def code_cell(cell: NotebookNode, kind: str) -> NotebookNode:
-    """Return a code cell; a figure, or an answer that comes with a key, is shown without code."""
+def code_cells(cell: NotebookNode, heading: str, kind: str) -> list[NotebookNode]:
+    """Return a code cell, under its section's heading where it begins a slide.
+
+    A figure, or an answer that comes with the next key, is shown without its code.
+    """
+    if kind == "skip":
+        return []
     draws = any("image/png" in output.get("data", {}) for output in cell.outputs)
     hidden = {"transient": {"remove_source": True}} if draws or kind == "fragment" else {}
-    cell.metadata = NotebookNode(slideshow={"slide_type": kind}, **hidden)
-    return cell
+    begins = [text_cell(heading, "slide")] if kind == "slide" else []
+    slide_type = "-" if begins else kind
+    cell.metadata = NotebookNode(slideshow={"slide_type": slide_type}, **hidden)
+    return [*begins, cell]
 
 
 def write_assets(folder: Path, packages: Path) -> None:
