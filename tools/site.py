@@ -114,16 +114,15 @@ def build(site: Path) -> bool:
     """
     from sphinx.cmd.build import main as sphinx
 
-    new = site.with_name(f"{site.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        source, doctrees = Path(scratch) / "source", Path(scratch) / "doctrees"
+    site.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=site.parent, prefix=".site-") as scratch:
+        source, doctrees, new = (Path(scratch) / name for name in ("source", "doctrees", "site"))
         gather(source)
         options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", str(doctrees)]
         if sphinx([*options, str(source), str(new)]) != 0:
             return False
-    shutil.rmtree(site, ignore_errors=True)
-    new.rename(site)
+        shutil.rmtree(site, ignore_errors=True)
+        new.rename(site)
     return True
 
 
