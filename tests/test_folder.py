@@ -1,6 +1,7 @@
 """Folders of pictures, of every kind that people have, and with all that goes wrong on disks."""
 
 import contextlib
+import json
 import os
 import shutil
 import struct
@@ -9,13 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis.strategies as st
+import nbformat
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from nbclient.exceptions import CellExecutionError
 from PIL import Image, ImageOps
 
-from vae_lib import fit, folder, load_folder, load_images, pictures, write_drawn_folder
+from tools.notebooks import execute
+from vae_lib import (
+    PosteriorIndex,
+    fit,
+    folder,
+    load_folder,
+    load_images,
+    load_vae,
+    pictures,
+    write_drawn_folder,
+)
 from vae_lib.data import UnknownSource
 from vae_lib.figures import png_bytes
 from vae_lib.figures.folder import preview_figure
@@ -99,6 +112,7 @@ def save_turned_jpeg(grey, path):
     turned.convert("RGB").save(path.with_suffix(".jpg"), exif=exif, quality=95)
 
 
+CAPSTONE = Path(__file__).parents[1] / "notebooks" / "07_your_own_wardrobe.ipynb"
 KINDS = [
     save_grey_png,
     save_colour_jpeg,
@@ -573,3 +587,52 @@ def test_the_preview_shows_pictures_above_their_garments(mixed, few, drawn):
         preview_figure(drawn)
     with pytest.raises(ValueError, match="rows: expected some of 0 to 5"):
         preview_figure(load_folder(few), [6])
+
+
+def run_capstone(wardrobe, tmp_path):
+    """Run notebook 07 with the line changed that a learner changes; return what its cells print."""
+    notebook = nbformat.read(CAPSTONE, as_version=4)
+    (line,) = (cell for cell in notebook.cells if cell.id == "your-folder")
+    line.source = f"FOLDER = {str(wardrobe)!r}"
+    copy = tmp_path / "course" / "notebooks" / CAPSTONE.name
+    copy.parent.mkdir(parents=True)
+    nbformat.write(notebook, copy)
+    outputs = [o for cell in execute(copy).cells for o in cell.get("outputs", [])]
+    assert "stderr" not in [output.get("name") for output in outputs]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.mark.slow
+def test_three_hundred_pictures_five_of_them_broken_go_through_the_capstone(mixed, tmp_path):
+    before = tree(mixed)
+    printed = run_capstone(mixed, tmp_path)
+    for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png"):
+        assert f"'b/{name}': " in printed
+    assert "5 pictures could not be read" in printed
+    assert "[ok]   3 kinds" in printed
+    assert "295 pictures of 3 kinds; 5 could not be read" in printed
+    kept = tmp_path / "course" / "data" / "kept" / mixed.name
+    assert len(load_vae(kept / "vae.safetensors").encoder) == 5
+    files = json.loads((kept / "files.json").read_text(encoding="utf-8"))
+    assert len(PosteriorIndex.load(kept / "index.safetensors")) == len(files)
+    assert {Path(file) for file in files} <= set(mixed.rglob("*"))
+    assert tree(mixed) == before
+
+
+@pytest.mark.slow
+def test_fourteen_pictures_of_one_kind_go_through_the_capstone(tmp_path):
+    (tmp_path / "few").mkdir()
+    for number in range(14):
+        save_grey_png(GARMENTS[number], tmp_path / "few" / str(number))
+    printed = run_capstone(tmp_path / "few", tmp_path)
+    assert "[ok]   12 pictures to learn from" in printed
+    assert "[look] 1 kinds" in printed
+    assert "kind: not measured; it takes two kinds" in printed
+
+
+@pytest.mark.slow
+def test_the_capstone_asks_for_more_where_pictures_are_too_few(few, tmp_path):
+    with pytest.raises(
+        CellExecutionError, match="too few pictures: 5 to learn from and 1 held out"
+    ):
+        run_capstone(few, tmp_path)

@@ -14,7 +14,7 @@ from vae_lib.pictures import open_picture
 from vae_lib.training import History
 
 THUMBNAIL = (112, 112)  # pixels
-START_COLORS = (RULE_COLORS["euclidean"], RULE_COLORS["likelihood"])
+START_COLORS = ("#CC6677", "#332288")  # two of Paul Tol's "muted" scheme: no rule has them
 CHARACTERS = 14  # of a file's name, before it would run into its neighbour
 
 
@@ -64,7 +64,9 @@ def epochs_figure(histories: Mapping[str, History]) -> Figure:
             negative = [-value for value in curves.elbo]
             axes.plot(epochs, negative, line, color=color, label=f"{name}, {part}")
     last = [-curve.elbo[-1] for h in histories.values() for curve in (h.train, h.validation)]
-    axes.set(xlabel="epoch", ylabel="−ELBO, nats per image", ylim=(0.9 * min(last), 2 * min(last)))
+    axes.set(
+        xlabel="epoch", ylabel="−ELBO, nats per image", ylim=(0.9 * min(last), 1.6 * max(last))
+    )
     axes.legend()
     return figure
 
@@ -107,6 +109,8 @@ def tau_figure(
         ):
             axes.axhline(other.value, color=color, linestyle=line, linewidth=2, label=name)
         axes.set(xscale="log", xlabel="τ (log scale)", ylabel=measure)
+        axes.set_xticks(taus, [f"{tau:g}" for tau in taus])
+        axes.xaxis.set_minor_locator(plt.NullLocator())
     figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
