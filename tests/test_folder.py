@@ -285,6 +285,48 @@ def test_the_border_decides_and_can_be_overruled(tmp_path):
         load_folder(tmp_path, invert="yes")
 
 
+def tight(grey):
+    """A drawn garment without its margin."""
+    rows, columns = ((grey > pictures.FAINT).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def on_a_large_background(grey, kind):
+    """A garment of a few hundred pixels, to the left and above the middle of 900×700 ones."""
+    garment = light(grey, 280)
+    if kind == "cut out":
+        shown = Image.new("LA", (900, 700), (77, 0))
+        shown.paste(cut_out(garment, grey), (90, 40))
+        return shown
+    shown = Image.new("L", (900, 700), 0)
+    shown.paste(garment, (90, 40))
+    levels = {"black": range(256), "white": range(255, -1, -1), "light grey": range(240, -16, -1)}
+    return shown.point([max(0, level) for level in levels[kind]])
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "light grey", "cut out"])
+def test_trimmed_a_small_garment_fills_the_frame(kind):
+    for grey in GARMENTS[:20]:
+        large = Image.fromarray(tight(np.asarray(light(grey, 280))))
+        expected = as_garment(large, invert=False)[0].numpy().astype(float)
+        shown = on_a_large_background(grey, kind)
+        assert np.abs(as_garment(shown, trim=True)[0].numpy() - expected).mean() < 30
+        assert np.abs(as_garment(shown)[0].numpy() - expected).mean() > 40
+
+
+def test_what_fills_the_frame_or_is_empty_is_not_trimmed(few):
+    for picture in (
+        Image.fromarray(np.kron(tight(GARMENTS[0]), np.ones((8, 8), np.uint8))),
+        Image.new("L", (200, 100), 180),
+    ):
+        assert as_garment(picture, trim=True).equal(as_garment(picture))
+    assert load_folder(few, trim=True).train_images.shape == (5, 1, 28, 28)
+    with pytest.raises(ValueError, match="wholly transparent"):
+        as_garment(Image.new("RGBA", (30, 30)), trim=True)
+    with pytest.raises(TypeError, match="trim: expected True or False, got 'no'"):
+        load_folder(few, trim="no")
+
+
 def test_a_garment_that_touches_the_border_does_not_decide():
     trouser = np.full((100, 100), 180, np.uint8)
     trouser[:, 10:90] = 0  # dark, from the upper to the lower edge: the border is dark on average

@@ -14,6 +14,11 @@ from vae_lib.pictures import open_picture
 from vae_lib.training import History
 
 THUMBNAIL = (112, 112)  # pixels
+QUERY_RULES = {  # colour and line of the rules that search with a garment
+    "likelihood": (RULE_COLORS["likelihood"], ":"),
+    "mutual likelihood": (RULE_COLORS["round trip"], "-"),
+    "Euclidean": (RULE_COLORS["euclidean"], "--"),
+}
 START_COLORS = ("#CC6677", "#332288")  # two of Paul Tol's "muted" scheme: no rule has them
 CHARACTERS = 14  # of a file's name, before it would run into its neighbour
 
@@ -94,19 +99,16 @@ def tau_figure(
     """Return a panel for each measure: its value as τ grows, and lines for other rules.
 
     panels: for each measure the estimates, one for each τ (all above 0), and those of the rules to
-    compare with, by their names; these get the colours of the mutual likelihood and of Euclidean
-    distance.
+    compare with, by their names, some of QUERY_RULES.
     """
     figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.8), squeeze=False)
-    colors = (RULE_COLORS["likelihood"], RULE_COLORS["round trip"], RULE_COLORS["euclidean"])
     for axes, (measure, (estimates, others)) in zip(row[0], panels.items(), strict=True):
         reach = [_reach(estimate) for estimate in estimates]
         values = [estimate.value for estimate in estimates]
         axes.errorbar(taus, values, list(zip(*reach, strict=True)), fmt="o-", color="black",
                       capsize=4, label="the same τ for all")  # fmt: skip
-        for (name, other), color, line in zip(
-            others.items(), colors, (":", "-", "--"), strict=True
-        ):
+        for name, other in others.items():
+            color, line = QUERY_RULES[name]
             axes.axhline(other.value, color=color, linestyle=line, linewidth=2, label=name)
         axes.set(xscale="log", xlabel="τ (log scale)", ylabel=measure)
         axes.set_xticks(taus, [f"{tau:g}" for tau in taus])
