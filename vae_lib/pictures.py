@@ -132,7 +132,7 @@ def _trimmed(image: Image.Image) -> Image.Image:
     background = _background(grey, alpha)
     if background is not None:
         alpha = alpha * np.abs(grey - background) / 255
-    rows, columns = ((alpha > FAINT / 255).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    rows, columns = (np.flatnonzero((alpha > FAINT / 255).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return image
     across, down = image.width / alpha.shape[1], image.height / alpha.shape[0]
