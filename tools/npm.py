@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from filelock import FileLock
+
 ROOT = Path(__file__).parents[1]
 LISTS = [ROOT / "docs" / name for name in ("package.json", "package-lock.json")]
 CACHE = ROOT / "build" / "npm"
@@ -23,13 +25,14 @@ def javascript() -> Path:
     copies = [CACHE / path.name for path in LISTS]
     finished = CACHE / "finished"  # written last, so an interrupted npm is run again
     wanted = "".join(path.read_text(encoding="utf-8") for path in LISTS)
-    if not finished.exists() or finished.read_text(encoding="utf-8") != wanted:
-        finished.unlink(missing_ok=True)
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for path, copy in zip(LISTS, copies, strict=True):
-            shutil.copyfile(path, copy)
-        _install()
-        finished.write_text(wanted, encoding="utf-8")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / "lock"):  # the site and the slides may be made at the same time
+        if not finished.exists() or finished.read_text(encoding="utf-8") != wanted:
+            finished.unlink(missing_ok=True)
+            for path, copy in zip(LISTS, copies, strict=True):
+                shutil.copyfile(path, copy)
+            _install()
+            finished.write_text(wanted, encoding="utf-8")
     return CACHE / "node_modules"
 
 
