@@ -139,7 +139,8 @@ def dead_dimensions(limit: float = DEAD, said: str = "half a nat") -> Exercise:
             f"A model was trained with free bits of {limit:g} nats. For each dimension you have "
             "the KL, `kl` [d], and by how many nats per image −ELBO rises when that dimension is "
             "shuffled among the images, `losses` [d]. Return a list of `True` and `False` [d]: "
-            f"`True` where the slider is dead. The limit is {said}; the choice of the evidence is yours."
+            "`True` where the slider is dead. "
+            f"The limit is {said}; the choice of the evidence is yours."
         ),
         stub="def my_dead(kl, losses):\n    return ...",
         name="my_dead",
