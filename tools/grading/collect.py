@@ -105,6 +105,8 @@ def cleaned(submitted: NotebookNode, release: NotebookNode) -> tuple[NotebookNod
     first keeps it.
     """
     expected = {name_of(cell): cell for cell in release.cells}
+    if not any(name_of(cell) in expected for cell in submitted.cells):
+        raise ValueError("it holds no cell of the assignment")
     cells, placed, remarks = [], set(), []
     for number, cell in enumerate(submitted.cells, start=1):
         name = name_of(cell)

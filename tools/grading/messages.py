@@ -86,3 +86,12 @@ def answer_in(description: dict[str, Any]) -> Any:
     if "value" in description:
         return description["value"]
     return type(str(description.get("other"))[:40], (), {})()
+
+
+def error_in(description: Any) -> tuple[str, str]:
+    """Return the name of an error and what it says, or raise a NonsenseError."""
+    if isinstance(description, list) and len(description) == 2:
+        kind, words = description
+        if isinstance(kind, str) and isinstance(words, str) and kind:
+            return kind[:40], words[:400]
+    raise NonsenseError

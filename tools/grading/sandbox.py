@@ -71,12 +71,20 @@ def require_sandbox() -> None:
         raise NoSandboxError("its kernel has no Landlock, or has it switched off")
 
 
-def lock_in(folder: Path, readable: Iterable[Path], memory: int, seconds: int, file: int) -> None:
+def lock_in(
+    folder: Path,
+    readable: Iterable[Path],
+    listable: Iterable[Path],
+    memory: int,
+    seconds: int,
+    file: int,
+) -> None:
     """Lock this process in, after its last trusted import.
 
     folder: where it may make, change and remove files. readable: files and folders that it may
-    read. memory: bytes beyond what it has mapped by now. seconds: of processor time, from its
-    start. file: bytes of a single file. Raises a NoSandboxError where a lock does not hold.
+    read. listable: folders whose names, and no more, it may read. memory: bytes beyond what it has
+    mapped by now. seconds: of processor time, from its start. file: bytes of a single file. Raises
+    a NoSandboxError where a lock does not hold.
     """
     if len(os.listdir("/proc/self/task")) > 1:
         raise NoSandboxError("the process has more than one thread, and only one would be locked")
@@ -84,7 +92,7 @@ def lock_in(folder: Path, readable: Iterable[Path], memory: int, seconds: int, f
     _drop_capabilities()
     _call("prctl", _libc().prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0))
     _call("prctl", _libc().prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-    _restrict_files(folder, readable)
+    _restrict_files(folder, readable, listable)
     _refuse_calls()
     _confirm(folder)
 
@@ -118,7 +126,7 @@ def _landlock_version() -> int:
     return _libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1)
 
 
-def _restrict_files(folder: Path, readable: Iterable[Path]) -> None:
+def _restrict_files(folder: Path, readable: Iterable[Path], listable: Iterable[Path]) -> None:
     handled = (1 << RIGHTS.get(_landlock_version(), 16)) - 1
     attributes = struct.pack("Q", handled)
     ruleset = _libc().syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
@@ -128,6 +136,8 @@ def _restrict_files(folder: Path, readable: Iterable[Path]) -> None:
     for path in readable:
         if path.exists():
             _allow(ruleset, path, READ if path.is_dir() else READ_FILE)
+    for path in listable:
+        _allow(ruleset, path, READ_DIR)
     _call("landlock_restrict_self", _libc().syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
 

@@ -12,11 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.grading.messages import LONGEST, NonsenseError, answer_in, decoded, encoded, packed
+from tools.grading.messages import (
+    LONGEST,
+    NonsenseError,
+    answer_in,
+    decoded,
+    encoded,
+    error_in,
+    packed,
+)
 from tools.grading.sandbox import NoSandboxError
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +38,8 @@ QUIET = {  # one thread each: only a process of one thread can be locked in
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
 }
+
+HOMES = ("HOME", "TMPDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")  # all in its folder
 
 
 @dataclass(frozen=True)
@@ -74,16 +85,18 @@ class Session:
         """Return what a name holds after all cells: data, or something to call. May be lost."""
         if not self.cells:
             return ...
-        reply = self._asked({"name": name})
-        return Function(self, name) if "function" in reply else answer_in(reply)
+        with self._doubt():
+            reply = self._asked({"name": name})
+            return Function(self, name) if "function" in reply else answer_in(reply)
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         """Return what the function of that name returns, or raise what it raises."""
-        reply = self._asked({"name": name, "call": [packed(argument) for argument in arguments]})
-        if "raised" in reply:
-            kind, words = map(str, reply["raised"])
-            raise type(kind[:40] or "Error", (Exception,), {})(words)
-        return answer_in(reply)
+        with self._doubt():
+            reply = self._asked({"name": name, "call": list(map(packed, arguments))})
+            if "raised" in reply:
+                kind, words = error_in(reply["raised"])
+                raise type(kind, (Exception,), {})(words)
+            return answer_in(reply)
 
     def stop(self) -> None:
         """End the process; it cannot have started others."""
@@ -99,8 +112,13 @@ class Session:
     def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
             self._start()
+        return self._exchange(request, self.limits.seconds_per_cell)
+
+    @contextlib.contextmanager
+    def _doubt(self) -> Iterator[None]:
+        """Take a reply for what it is: bytes from somebody who may send anything."""
         try:
-            return self._exchange(request, self.limits.seconds_per_cell)
+            yield
         except (NonsenseError, RecursionError, ValueError, TypeError):
             self.stop()
             raise LostError("its process sent what no answer looks like") from None
@@ -120,9 +138,10 @@ class Session:
                     break
 
     def _run(self, number: int, source: str) -> None:
-        reply = self._asked({"run": source})
-        if reply.get("error"):
-            self._remark(f"cell {number} raised {reply['error'][0]}: {reply['error'][1]}")
+        with self._doubt():
+            reply = self._asked({"run": source})
+            if reply.get("error") is not None:
+                self._remark(f"cell {number} raised {': '.join(error_in(reply['error']))}")
 
     def _remark(self, text: str) -> None:
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -134,7 +153,7 @@ class Session:
         for path in self._folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         limits = map(str, (self.limits.memory, self.limits.seconds, self.limits.file))
-        home = {name: str(self._folder) for name in ("HOME", "TMPDIR", "MPLCONFIGDIR")}
+        home = {name: str(self._folder) for name in HOMES}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tools.grading.worker", str(self._folder), *limits],
             stdin=subprocess.PIPE,

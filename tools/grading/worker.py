@@ -20,14 +20,14 @@ from traitlets.config import Config
 from tools.grading.messages import LONGEST, decoded, encoded, plain, unpacked
 from tools.grading.sandbox import NoSandboxError, lock_in
 
-ROOT = Path(__file__).parents[2]
+LIBRARY = Path(__file__).parents[2] / "vae_lib"
 SYSTEM = ("/usr", "/lib", "/lib64", "/sys/devices/system", "/etc/ld.so.cache", "/etc/localtime")
 PROCESS = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/dev/null", "/dev/zero", "/dev/urandom")
 
 
 def readable() -> list[Path]:
     """Return what a submission may read: Python, its packages, and vae_lib without the answers."""
-    library = [path for path in (ROOT / "vae_lib").iterdir() if path.name != "exercises"]
+    library = [path for path in LIBRARY.iterdir() if path.name != "exercises"]
     python = [Path(sys.prefix), Path(sys.base_prefix)]
     return [*python, *map(Path, SYSTEM + PROCESS), *library]
 
@@ -89,12 +89,13 @@ def main(folder: Path, memory: int, seconds: int, file: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
+    os.close(nowhere)
     os.chdir(folder)
     without_answers()
     shell = new_shell(folder)
     torch.ones(2, 2, dtype=torch.float64) @ np.ones((2, 2))  # what a first product starts
     try:
-        lock_in(folder, readable(), memory, seconds, file)
+        lock_in(folder, readable(), [LIBRARY], memory, seconds, file)
         ready: dict[str, Any] = {"ready": True}
     except NoSandboxError as error:
         ready = {"refused": str(error)}
