@@ -222,6 +222,7 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
     (folder / "03_encoding.ipynb").symlink_to(course.root / "source/exercises/03_encoding.ipynb")
     (folder / "04_retrieval.ipynb").write_text('{"cells": [], "nbformat": 4}')
     (folder / "05_which_rule (1).ipynb").write_text("{}")
+    (folder / "timestamp.txt").write_text("2026-11-25 12:00:00 UTC")
     nbformat.write(nbformat.v4.new_notebook(), folder / "06_scaling.ipynb")
     notebooks, remarks = collected(submission, released)
     assert notebooks == released
@@ -232,7 +233,7 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
         "04_retrieval: not a notebook (ValidationError)",
         "05_which_rule: not handed in",
         "06_scaling: it holds no cell of the assignment",
-        "05_which_rule (1).ipynb: not part of the assignment, ignored",
+        "not part of the assignment: 05_which_rule (1).ipynb",
     ]
 
 

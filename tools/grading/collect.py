@@ -79,8 +79,9 @@ def collected(
         except ValueError as error:
             notebooks[name], said = deepcopy(release), [str(error)]
         remarks += [f"{name}: {line}" for line in said]
-    others = [path.name for path in _visible(submission.folder) if path.stem not in released]
-    remarks += [f"{_printable(name)}: not part of the assignment, ignored" for name in others]
+    known = {"timestamp.txt", *(f"{name}.ipynb" for name in released)}  # nbgrader adds the first
+    others = [path.name for path in _visible(submission.folder) if path.name not in known]
+    remarks += [f"not part of the assignment: {_printable(name)}" for name in others]
     return notebooks, remarks
 
 

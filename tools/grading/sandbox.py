@@ -10,6 +10,7 @@ needs privileges, and neither can be lifted again. `resource` limits memory, tim
 
 import ctypes
 import errno
+import math
 import os
 import platform
 import resource
@@ -17,6 +18,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -83,7 +85,7 @@ def lock_in(
 
     folder: where it may make, change and remove files. readable: files and folders that it may
     read. listable: folders whose names, and no more, it may read. memory: bytes beyond what it has
-    mapped by now. seconds: of processor time, from its start. file: bytes of a single file. Raises
+    mapped by now. seconds: of processor time, from now on. file: bytes of a single file. Raises
     a NoSandboxError where a lock does not hold.
     """
     if len(os.listdir("/proc/self/task")) > 1:
@@ -101,7 +103,7 @@ def _limit(memory: int, seconds: int, file: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limits = {
         resource.RLIMIT_AS: pages * resource.getpagesize() + memory,
-        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_CPU: math.ceil(time.process_time()) + seconds,
         resource.RLIMIT_FSIZE: file,
         resource.RLIMIT_NOFILE: 256,
         resource.RLIMIT_CORE: 0,
