@@ -23,6 +23,7 @@ COMMANDS = {
     "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),
+    "guide": ("renew what is computed in the instructors' guide", TEST),
     "weights": ("retrain the pretrained weights", []),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),

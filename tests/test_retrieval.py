@@ -458,6 +458,18 @@ def test_what_the_caller_does_afterwards_changes_nothing():
     assert index.posteriors.std.tolist() == [[1, 1]] * 3
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_answers_are_ordinary_tensors_also_for_autograd(rule):
+    index = PosteriorIndex(wardrobe(0))
+    with torch.inference_mode():  # nor does it matter where the index was first used
+        index.search(queries(0), rule=rule)
+    weight = torch.ones(5, 10, dtype=torch.float64, requires_grad=True)
+    found = index.search(queries(0), rule=rule)
+    (found.scores * weight).sum().backward()
+    assert weight.grad.equal(found.scores)
+    found.indices[0, 0] = 0  # they are the caller's, to write to as well
+
+
 def test_bad_posteriors_are_named():
     good = torch.ones(3, 2)
     for std, message in [
