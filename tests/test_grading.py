@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -26,7 +27,7 @@ from tools.grading.release import SETUP, exercise_of, name_of, source_notebooks
 from tools.grading.sandbox import NoSandboxError, require_sandbox
 from tools.grading.session import Limits, LostError, Session
 from tools.solutions import read_solutions
-from vae_lib.exercises import CHAPTERS, EXERCISES, NotRightError, require
+from vae_lib.exercises import CHAPTERS, EXERCISES, NotRightError, checking, require
 from vae_lib.exercises.checking import examine
 
 with warnings.catch_warnings():
@@ -37,6 +38,7 @@ with warnings.catch_warnings():
     from tools.grading.course import Course
     from tools.grading.judge import judge
 
+ROOT = Path(__file__).parents[1]
 VARIED = [exercise for exercise in EXERCISES.values() if exercise.vary]
 SEEDS = range(6)
 
@@ -113,6 +115,22 @@ def test_require_raises_unless_the_answer_is_right(capsys):
     for answer in (..., 84.0 if key != 84.0 else 1.0):
         with pytest.raises(NotRightError, match=r"Exercise 6\.3: not "):
             require("6.3", answer, seed=7)
+
+
+def test_what_the_instructors_page_says_is_so():
+    page = " ".join((ROOT / "instructors" / "grading.md").read_text(encoding="utf-8").split())
+    limits = Limits()
+    for said in (
+        f"{len(EXERCISES)} exercises, one point each",
+        f"{limits.seconds_per_cell:g} s for a cell, {checking.SECONDS:g} s for a function",
+        f"{limits.seconds} s for a notebook",
+        f"{limits.memory / 1024**3:g} GiB beyond what",
+        f"{limits.file / 1e6:g} MB a file, {limits.folder / 1e6:g} MB and {limits.files} files",
+    ):
+        assert said in page, said
+    copying = page[page.index("**Copying.**") :]
+    named = re.findall(r"\d\.\d", copying[: copying.index("3.1 has one answer")])
+    assert sorted(named) == [exercise.id for exercise in VARIED]
 
 
 # --- the assignment -------------------------------------------------------------------------------
@@ -377,7 +395,6 @@ OUTSIDE = {
     "sys.exit": ("import sys; sys.exit(0)", "SystemExit"),
     "an error": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
 }
-ROOT = Path(__file__).parents[1]
 
 
 @needs_sandbox
@@ -413,8 +430,7 @@ ENDINGS = {
         "sent more than an answer can hold",
     ),
     "much in files": (
-        "for n in range(8):\n    open(f'file{n}', 'wb').write(bytes(10_000_000))\n"
-        "while True: pass",
+        "for n in range(8):\n    open(f'file{n}', 'wb').write(bytes(10_000_000))\nwhile True: pass",
         "wrote more files than allowed",
     ),
     "many files": (
