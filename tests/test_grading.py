@@ -30,6 +30,7 @@ from tools.solutions import read_solutions
 from vae_lib.exercises import CHAPTERS, EXERCISES, NotRightError, checking, require
 from vae_lib.exercises.checking import examine
 
+pytest.importorskip("nbgrader", reason="the extra `grade` is not installed")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what nbgrader and its data base say about themselves
     from nbgrader.nbgraderformat import MetadataValidator
@@ -271,7 +272,7 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
 def test_a_folder_that_is_laid_out_otherwise_is_told(
     course, tmp_path, capsys, monkeypatch, path, said
 ):
-    monkeypatch.setattr(grade, "require_sandbox", lambda: None)
+    monkeypatch.setattr(grade, "require_session", lambda: None)
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     if path:
         (tmp_path / path).touch()
@@ -282,7 +283,7 @@ def test_a_folder_that_is_laid_out_otherwise_is_told(
 
 
 def test_a_missing_folder_and_a_missing_assignment_are_told(course, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(grade, "require_sandbox", lambda: None)
+    monkeypatch.setattr(grade, "require_session", lambda: None)
     assert grade.main([str(tmp_path / "x"), "--course", str(course.root)]) == 1
     assert "There is no folder" in capsys.readouterr().err
     assert grade.main([str(tmp_path), "--course", str(tmp_path / "x")]) == 1
@@ -295,7 +296,7 @@ def test_where_nothing_can_be_locked_in_nothing_is_run(course, tmp_path, capsys,
     def refuse():
         raise NoSandboxError("it is Darwin on arm64")
 
-    monkeypatch.setattr(grade, "require_sandbox", refuse)
+    monkeypatch.setattr(grade, "require_session", refuse)
     assert grade.main([str(tmp_path), "--course", str(course.root)]) == 1
     error = capsys.readouterr().err
     assert "this machine cannot lock a submission in: it is Darwin on arm64." in error
@@ -558,7 +559,7 @@ def test_an_interrupted_grading_leaves_the_old_table(course, tmp_path, monkeypat
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grade, "require_sandbox", lambda: None)
+    monkeypatch.setattr(grade, "require_session", lambda: None)
     monkeypatch.setattr(grade, "grade", interrupted)
     command = [str(tmp_path / "in"), "--course", str(course.root), "--csv", str(table)]
     with pytest.raises(KeyboardInterrupt):

@@ -17,8 +17,8 @@ from tools.grading.collect import LAYOUT, LayoutError, Submission, collected, su
 from tools.grading.course import Course, NbgraderError
 from tools.grading.judge import Judge
 from tools.grading.release import POINTS
-from tools.grading.sandbox import NoSandboxError, require_sandbox
-from tools.grading.session import Limits
+from tools.grading.sandbox import NoSandboxError
+from tools.grading.session import Limits, require_session
 from tools.notebooks import write_atomically
 from vae_lib._files import write_text_atomically
 from vae_lib.exercises import EXERCISES
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     course = Course(options.course)
     try:
-        require_sandbox()
+        require_session()
         if not course.assignments():
             raise LayoutError(f"There is no assignment in {course.root}: make one first.")
         found = submissions(options.folder, course.assignments())

@@ -26,7 +26,7 @@ from tools.grading.messages import (
     error_in,
     packed,
 )
-from tools.grading.sandbox import NoSandboxError
+from tools.grading.sandbox import NoSandboxError, require_sandbox
 
 ROOT = Path(__file__).parents[2]
 TICK = 0.1  # seconds between two looks at what the process has written
@@ -38,7 +38,6 @@ QUIET = {  # one thread each: only a process of one thread can be locked in
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
 }
-
 HOMES = ("HOME", "TMPDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")  # all in its folder
 
 
@@ -226,6 +225,14 @@ class Session:
         status = self._process.wait(timeout=10)  # type: ignore[union-attr]
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         return LostError(f"it ended its process ({how})")
+
+
+def require_session() -> None:
+    """Raise a NoSandboxError where submissions cannot be locked in, after trying it once."""
+    require_sandbox()
+    with Session(["tried = True"], Limits()) as session:
+        if session.answer("tried") is not True:
+            raise NoSandboxError("a trial notebook did not run")
 
 
 class Function:
