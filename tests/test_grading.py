@@ -551,6 +551,21 @@ def test_three_submissions_all_right_all_wrong_and_hostile(course, tmp_path, cap
         assert list(csv.DictReader(file)) == [eve]
 
 
+@needs_sandbox
+@pytest.mark.slow
+def test_a_variant_is_graded_by_its_own_numbers(course, tmp_path):
+    key = json.loads((course.root / "instructor" / "exercises-7.json").read_text())["key"]
+    released = course.released("exercises-7")
+    own = filled_in(released["03_encoding"], {"3.3": f"my_user_length = {key['3.3']}"})
+    other = filled_in(released["06_scaling"], {"6.3": read_solutions("06")["6.3"]})
+    handed_in(tmp_path, "dan", "exercises-7", {"03_encoding": own, "06_scaling": other})
+    table = tmp_path.parent / "grades-7.csv"
+    assert grade.main([str(tmp_path), "--course", str(course.root), "--csv", str(table)]) == 0
+    with table.open() as file:
+        (dan,) = csv.DictReader(file)
+    assert [id for id in EXERCISES if dan[id] != "0"] == ["3.3"]
+
+
 def test_an_interrupted_grading_leaves_the_old_table(course, tmp_path, monkeypatch):
     handed_in(tmp_path / "in", "ada", "exercises", {})
     table = tmp_path / "grades.csv"
