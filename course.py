@@ -23,6 +23,8 @@ COMMANDS = {
     "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),
+    "slides": ("make slides of the notebooks, for a lecture", TEST + ["site"]),
+    "site": ("build the site: notebooks, glossary, library reference", TEST + ["site"]),
     "guide": ("renew what is computed in the instructors' guide", TEST),
     "weights": ("retrain the pretrained weights", []),
     "study": ("train over several seeds and objectives, for notebook 05", []),
