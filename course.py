@@ -29,6 +29,8 @@ COMMANDS = {
     "weights": ("retrain the pretrained weights", []),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
+    "assignment": ("write the exercises as an assignment for nbgrader", LAB + ["grade"]),
+    "grade": ("grade a folder of submissions and write a CSV", LAB + ["grade"]),
     "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]
