@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the layers here are small
 
@@ -36,6 +37,21 @@ def index(vae, drawn):
     from vae_lib import PosteriorIndex, encode_dataset
 
     return PosteriorIndex(encode_dataset(vae, drawn.train_images))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser; without one, tests skip and say how to get it; in CI, on Linux, they fail."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
+    from tools.browser import HOW_TO_GET_IT, find_chromium, start_chromium
+
+    with sync_api.sync_playwright() as playwright:
+        if find_chromium(playwright) is None:
+            must_run = os.environ.get("CI") and sys.platform == "linux"
+            (pytest.fail if must_run else pytest.skip)(HOW_TO_GET_IT)
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter):
