@@ -384,6 +384,34 @@ OUTSIDE = {
         "PermissionError",
     ),
     "a signal": ("import os; os.kill(os.getppid(), 9)", "PermissionError"),
+    "a signal by way of a file": (
+        "import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())",
+        "PermissionError",
+    ),
+    "a choice of that signal": (
+        "import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETSIG, 9)",
+        "PermissionError",
+    ),
+    "a signal by way of a socket": (
+        "import fcntl, os, socket, struct\n"
+        "fcntl.ioctl(socket.socketpair()[0], 0x8901, struct.pack('i', os.getppid()))",
+        "PermissionError",
+    ),
+    "space beyond the end of a file": (
+        "import ctypes, os\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "fallocate, size = libc.fallocate64, ctypes.c_int64(30_000_000)\n"
+        "if fallocate(os.open('own', os.O_CREAT | os.O_RDWR), 1, ctypes.c_int64(0), size):\n"
+        "    raise OSError(ctypes.get_errno(), 'fallocate')",
+        "PermissionError",
+    ),
+    "notes of other folders": (
+        "import ctypes\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.inotify_init() < 0:\n"
+        "    raise OSError(ctypes.get_errno(), 'inotify_init')",
+        "PermissionError",
+    ),
     "its limits": (
         "import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))",
         "PermissionError",

@@ -1,8 +1,9 @@
 """Lock the running process into one folder, on Linux and for good, with what the kernel offers.
 
 Landlock [1] allows reading a few folders, and writing in one. A seccomp filter [2] refuses the
-calls that Landlock does not know: processes, signals, sockets, modes and owners of files. Neither
-needs privileges, and neither can be lifted again. `resource` limits memory, time and files.
+calls that Landlock does not know: processes, signals, sockets, modes and owners of files, space
+beyond the end of a file, and notes of what happens in other folders. Neither needs privileges, and
+neither can be lifted again. `resource` limits memory, time and files.
 
 [1] https://docs.kernel.org/userspace-api/landlock.html
 [2] https://docs.kernel.org/userspace-api/seccomp_filter.html
@@ -54,9 +55,13 @@ REFUSED = [
     *[("shmget", 29, 194), ("msgget", 68, 186), ("semget", 64, 190)],
     *[("unshare", 272, 97), ("setns", 308, 268), ("bpf", 321, 280), ("userfaultfd", 323, 282)],
     *[("add_key", 248, 217), ("request_key", 249, 218), ("keyctl", 250, 219)],
-    ("perf_event_open", 298, 241),
+    *[("fallocate", 285, 47), ("perf_event_open", 298, 241)],
+    *[("inotify_init", 253, None), ("inotify_init1", 294, 26), ("fanotify_init", 300, 262)],
 ]
 CLONE, PRLIMIT, CLONE3 = (56, 220), (302, 261), 435
+# Commands of fcntl and ioctl that let the kernel send a signal, any one, to any process of the same
+# user, as soon as a file can be read: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
+SIGNALLING = [((72, 25), (8, 10, 15)), ((16, 29), (0x8901, 0x8902))]
 PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column, audit number
 
 
@@ -156,7 +161,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 # Instructions of classic BPF: load a word of (number, processor, place, arguments); jump; return.
 LOAD, EQUAL, AT_LEAST, BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, PROCESSOR, ARGUMENT = 0, 4, 16
+NUMBER, PROCESSOR, ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24
 ALLOW, KILL, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 
 
@@ -174,6 +179,11 @@ def _refuse_calls() -> None:
         number = numbers[column]
         if number is not None:
             lines += [(EQUAL, 0, 1, number), refuse]
+    for call, commands in SIGNALLING:
+        lines += [(EQUAL, 0, 2 * len(commands) + 2, call[column]), (LOAD, 0, 0, SECOND_ARGUMENT)]
+        for command in commands:
+            lines += [(EQUAL, 0, 1, command), refuse]
+        lines += [allow]
     # glibc then asks clone, whose arguments can be read here: threads may be made, processes not
     lines += [(EQUAL, 0, 1, CLONE3), unknown]
     lines += [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, ARGUMENT), (BIT, 1, 0, CLONE_THREAD)]
