@@ -104,9 +104,9 @@ def test_too_few_found_are_searched_exactly():
 
 
 def test_the_average_gaussian_of_a_cell(cells):
-    cell_of, averages = cells._cells(200, seed=0)
+    averages = cells._averages(cells.cell_of)
     assert averages.mean.shape == (cells.cells, 10)
-    member = torch.from_numpy(cell_of == 3)
+    member = cells.cell_of == 3
     own = cells.exact.posteriors[member]
     torch.testing.assert_close(averages.mean[3], own.mean.mean(dim=0))
     torch.testing.assert_close(averages.std[3], own.std.square().mean(dim=0).sqrt())

@@ -52,7 +52,7 @@ class UnknownSource(FileNotFoundError, ValueError):
 def default_root() -> Path:
     """Return the data folder: VAE_LIB_DATA where it is set, else `data/` in the checkout."""
     configured = os.environ.get("VAE_LIB_DATA")
-    return Path(configured).expanduser() if configured else checkout_data()
+    return Path(os.path.expanduser(configured)) if configured else checkout_data()
 
 
 def checkout_data() -> Path:
@@ -88,7 +88,7 @@ def load_images(
         return load_folder(_existing(source), seed=seed)
     if source == "drawn":
         return _drawn(seed)
-    root = Path(root).expanduser() if root is not None else default_root()
+    root = Path(os.path.expanduser(root)) if root is not None else default_root()
     try:
         return _fashion_mnist(root)
     except FetchError as error:

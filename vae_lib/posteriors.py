@@ -133,9 +133,18 @@ class Posteriors:
     def load(cls, path: str | os.PathLike) -> "Posteriors":
         """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file."""
         tensors, _ = load_tensors(path, KIND)
-        if tensors.keys() != {"mean", "std"}:
-            raise ValueError(f"path: {path} holds {sorted(tensors)}; expected mean and std")
-        return cls(**tensors)
+        try:
+            return posteriors_from(tensors)
+        except ValueError as error:
+            raise ValueError(f"path: {path} does not hold posteriors: {error}") from error
+
+
+def posteriors_from(tensors: dict[str, Tensor]) -> Posteriors:
+    """Return the posteriors that a file holds, or raise a ValueError."""
+    found = {name: tensor.dtype for name, tensor in tensors.items()}
+    if found != {"mean": torch.float32, "std": torch.float32}:
+        raise ValueError(f"expected mean and std in float32, got {found or 'nothing'}")
+    return Posteriors(**tensors)
 
 
 def squared_distances(

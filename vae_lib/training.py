@@ -277,34 +277,53 @@ def _load_checkpoint(
 ) -> History:
     """Put what a checkpoint holds into `vae` and `optimizer`, or nothing where it does not fit."""
     tensors, facts = load_tensors(path, CHECKPOINT)
-    expected = {f"vae.{name}": tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
     try:
         found = json.loads(facts["settings"])
-        history = json.loads(facts["history"])
-        restored = History(Curves(**history["train"]), Curves(**history["validation"]))
         for name, value in asdict(settings).items():
             if found[name] != value:
                 raise ValueError(
                     f"it was made with {name}={found[name]}, now it is {value}; "
                     "go on with the same settings, or name another file"
                 )
-        adam: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("adam."):
-                _, index, key = name.split(".")
-                adam.setdefault(int(index), {})[key] = tensor
+        restored = _history_from(json.loads(facts["history"]), settings)
+        expected = {f"vae.{name}": _kind(tensor) for name, tensor in vae.state_dict().items()}
         for number, parameter in enumerate(vae.parameters()):
-            expected[f"adam.{number}.step"] = ()
-            expected[f"adam.{number}.exp_avg"] = tuple(parameter.shape)
-            expected[f"adam.{number}.exp_avg_sq"] = tuple(parameter.shape)
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            expected[f"adam.{number}.step"] = ((), torch.float32)
+            expected[f"adam.{number}.exp_avg"] = _kind(parameter)
+            expected[f"adam.{number}.exp_avg_sq"] = _kind(parameter)
+        if {name: _kind(tensor) for name, tensor in tensors.items()} != expected:
             raise ValueError("it does not hold the tensors of this model and its optimizer")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise ValueError("it holds numbers that are not finite")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
+    adam: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            _, index, key = name.split(".")
+            adam.setdefault(int(index), {})[key] = tensor
     vae.load_state_dict(
         {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
     )
     optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
     return restored
+
+
+def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
+    return tuple(tensor.shape), tensor.dtype
+
+
+def _history_from(found: dict, settings: _Settings) -> History:
+    """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
+    history = History(Curves(**found["train"]), Curves(**found["validation"]))
+    done = len(history.train.elbo)
+    for curves in (history.train, history.validation):
+        per_dimension = curves.kl_per_dimension
+        lists = [curves.reconstruction, curves.kl, curves.elbo, *zip(*per_dimension, strict=True)]
+        if not 1 <= done <= settings.epochs or any(len(each) != done for each in lists):
+            raise ValueError("its history is not one of whole epochs")
+        if not all(isinstance(value, float) for each in lists for value in each):
+            raise ValueError("its history holds what are no numbers")
+        if len(lists) != 3 + settings.latent_dim:
+            raise ValueError(f"its history is not one of {settings.latent_dim} dimensions")
+    return history

@@ -70,8 +70,8 @@ class MilvusIndex:
         self.collection = f"{name}_{fingerprint(posteriors)}"
         uri = os.fspath(uri)
         if "://" not in uri:
-            Path(uri).expanduser().parent.mkdir(parents=True, exist_ok=True)
-            uri = str(Path(uri).expanduser())
+            uri = os.path.expanduser(uri)
+            Path(uri).parent.mkdir(parents=True, exist_ok=True)
         self.client = pymilvus.MilvusClient(uri=uri, token=token)
         if not self.client.has_collection(self.collection):
             self._create(cells)
