@@ -12,12 +12,27 @@ import hypothesis
 import pytest
 import torch
 
+EXAMPLES = 200  # of each kind of bad input, where nobody asks for more
+
 hypothesis.settings.register_profile("course", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("course")
 
 
 def pytest_addoption(parser):
     parser.addoption("--times", type=int, default=1, help="how often each fault happens")
+    parser.addoption("--examples", type=int, default=EXAMPLES, help="of each kind of bad input")
+
+
+def pytest_configure(config):
+    examples = config.getoption("--examples")
+    hypothesis.settings.register_profile(
+        "fuzz",
+        deadline=None,
+        max_examples=examples,
+        derandomize=examples == EXAMPLES,  # CI tries the same ones every time
+        suppress_health_check=list(hypothesis.HealthCheck),
+        print_blob=True,
+    )
 
 
 def pytest_generate_tests(metafunc):

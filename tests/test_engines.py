@@ -1,6 +1,7 @@
 """FAISS and the vector database find what exact search finds, or say that they do not."""
 
 import builtins
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from vae_lib.engines import (
     recall,
     resampled,
 )
+from vae_lib.engines.milvus_index import FIELD
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
 
@@ -282,6 +284,27 @@ def test_an_insert_that_was_killed_goes_on(few, tmp_path):
     assert len(engine) == 3000
     assert engine.verify_recall(at_least=0.999) >= 0.999
     engine.close()
+
+
+@needs_milvus
+@pytest.mark.slow
+def test_an_index_that_was_half_written_is_built_again(few, tmp_path):
+    """The embedded database writes it in place: a process killed meanwhile leaves a part of it."""
+    path = tmp_path / "wardrobe.db"
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        engine.insert(progress=False)
+    MilvusIndex(few, path).close()  # which writes the index
+    half_written = list(path.rglob("indexes/*"))
+    assert half_written
+    for file in half_written:
+        file.write_bytes(file.read_bytes()[:50])
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        assert engine.verify_recall(at_least=0.999) >= 0.999
+        engine.client.release_collection(engine.collection)
+        engine.client.drop_index(engine.collection, FIELD)  # and killed here, before the new one
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        assert engine.client.describe_index(engine.collection, FIELD)["index_type"] == "FLAT"
+        assert engine.verify_recall(at_least=0.999) >= 0.999
 
 
 @needs_milvus

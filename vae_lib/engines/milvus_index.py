@@ -83,10 +83,33 @@ class MilvusIndex:
             ) from error
         if not self.client.has_collection(self.collection):
             self._create(cells)
-        found = self.client.describe_index(self.collection, FIELD)["index_type"]
-        if found != kind:
+        index = self.client.describe_index(self.collection, FIELD)
+        if index and index["index_type"] != kind:
+            found = index["index_type"]
             raise ValueError(f"kind: the collection {self.collection} is {found}, not {kind}")
-        self.client.load_collection(self.collection)
+        try:
+            self.client.load_collection(self.collection)
+        except pymilvus.MilvusException:
+            if "://" in uri:
+                raise
+            # a process was killed while it wrote the index; the vectors lie elsewhere
+            self.client.release_collection(self.collection)
+            self.client.drop_index(self.collection, FIELD)
+            index = None
+        if not index:
+            self.client.create_index(self.collection, self._index_of(cells))
+            self.client.load_collection(self.collection)
+
+    def _index_of(self, cells: int) -> Any:
+        """Return what kind of index is wanted, in Milvus's words."""
+        index = self.client.prepare_index_params()
+        index.add_index(
+            FIELD,
+            index_type=self.kind,
+            metric_type="IP",
+            params={"nlist": cells} if self.kind == "IVF_FLAT" else {},
+        )
+        return index
 
     def _create(self, cells: int) -> None:
         """Make the collection under another name, then rename it.
@@ -100,16 +123,12 @@ class MilvusIndex:
         schema = self.client.create_schema(auto_id=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field(FIELD, DataType.FLOAT_VECTOR, dim=self.lifting.dimensions)
-        index = self.client.prepare_index_params()
-        index.add_index(
-            FIELD,
-            index_type=self.kind,
-            metric_type="IP",
-            params={"nlist": cells} if self.kind == "IVF_FLAT" else {},
-        )
         # "Strong": a search sees everything that was inserted before it
         self.client.create_collection(
-            unfinished, schema=schema, index_params=index, consistency_level="Strong"
+            unfinished,
+            schema=schema,
+            index_params=self._index_of(cells),
+            consistency_level="Strong",
         )
         self.client.rename_collection(unfinished, self.collection)
 
