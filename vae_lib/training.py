@@ -12,6 +12,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from vae_lib._checks import LARGEST, is_plain, require, require_int
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.data import Images, as_unit_interval
 from vae_lib.model import VAE
@@ -70,20 +71,17 @@ class _Settings:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-            if not least <= value < 2**32:
-                raise ValueError(f"{name}: expected {least} to 2**32 - 1, got {value}")
+            require_int(name, getattr(self, name), least)
+        require("bfloat16", self.bfloat16, bool, "True or False")
         for name in ("free_bits", "beta", "learning_rate"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)):
                 raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
         for name in ("free_bits", "beta"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not 0 <= value <= LARGEST:  # false for NaN, too
                 raise ValueError(f"{name}: expected a number of at least 0, got {value!r}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        if not 0 < self.learning_rate <= LARGEST:
             raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate!r}")
 
 
@@ -125,7 +123,11 @@ def fit(
     FloatingPointError where the loss is no longer finite.
     """
     pixels = images.train_images if isinstance(images, Images) else images
-    as_unit_interval(pixels if pixels.is_floating_point() else pixels[:1])  # said at the door
+    require("vae", vae, VAE, "a VAE")
+    require("progress", progress, bool, "True or False")
+    require("images", pixels, Tensor, "Images or a tensor [N, 1, 28, 28]")
+    few = pixels.dtype == torch.uint8 and pixels.dim() and is_plain(pixels)
+    as_unit_interval(pixels[:1] if few else pixels)  # said at the door
     if len(pixels) < HELD_OUT:
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
     settings = _Settings(
@@ -226,6 +228,11 @@ def mean_terms(vae: VAE, images: Tensor, seed: int = 0, batch_size: int = 1000) 
 
     One sample of z for each image; the same noise for the same seed.
     """
+    require("vae", vae, torch.nn.Module, "a model with parameters")
+    require("images", images, Tensor, "a tensor of images")
+    require_int("seed", seed, least=0)
+    require_int("batch_size", batch_size, least=1)
+    as_unit_interval(images[:1] if images.dim() and is_plain(images) else images)
     device = next(vae.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     sums = _TermSums()
@@ -242,9 +249,12 @@ def permutation_loss(vae: VAE, images: Tensor, seed: int = 0) -> list[float]:
     One number for each dimension j. Near 0 says that the decoder does not listen to z_j, whatever
     its KL. images: at least two, [B, 1, 28, 28]; the same samples are used for every dimension.
     """
-    generator = torch.Generator().manual_seed(seed)
-    device = next(vae.parameters()).device
-    x = as_unit_interval(images.to(device))
+    require("vae", vae, VAE, "a VAE")
+    require_int("seed", seed, least=0)
+    x = as_unit_interval(images).to(next(vae.parameters()).device)
+    if len(x) < 2:
+        raise ValueError(f"images: expected at least two, got {len(x)}")
+    generator, device = torch.Generator().manual_seed(seed), x.device
     q = vae.encode(x)
     z = q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator).to(device)
     # a shift by a random number of places leaves no image its own z_j

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from vae_lib._checks import require_int
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.engines.recall import draws, recall
 from vae_lib.lifted import Lifting
@@ -71,7 +72,10 @@ class FaissIndex:
         cannot hold in lifted form.
         """
         import_faiss()
-        if cells is not None and not 1 <= cells <= len(posteriors):
+        require_int("seed", seed, least=0)
+        if cells is not None:
+            require_int("cells", cells, least=1)
+        if cells is not None and cells > len(posteriors):
             raise ValueError(f"cells: expected 1 to {len(posteriors)} or None, got {cells}")
         self._take(posteriors)
         self._build(None if cells is None else self._sorted_into(cells, seed))
@@ -107,7 +111,7 @@ class FaissIndex:
             points.shape[1],
             cells,
             niter=10,
-            seed=seed,
+            seed=seed % 2**31,
             min_points_per_centroid=1,
             max_points_per_centroid=SAMPLE_PER_CELL,
         )
