@@ -24,6 +24,8 @@ COMMANDS = {
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),
     "weights": ("retrain the pretrained weights", []),
+    "faults": ("kill, fill up, disconnect, many times: is anything lost?", ALL),
+    "versions": ("run the tests with the lowest and the newest versions allowed", TEST),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
     "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),

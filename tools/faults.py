@@ -1,7 +1,8 @@
 """`course.py faults`: what can go wrong, many times; too long for every push, so CI runs it weekly.
 
 Every fault of tests/test_faults.py (a process killed at a random moment, a full disk, a broken
-network) happens 20 times, and thousands of bad inputs are tried. A table tells what was lost.
+network) happens 20 times, and thousands of bad inputs are tried; a table tells what was lost. Last,
+every notebook is run three times, with one thread and with two: does it print the same?
 """
 
 import argparse
@@ -11,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
+from tools.determinism import same_text
 from tools.kernel import quiet_kernel
 from tools.test import RESULTS, run_pytest
 
@@ -49,8 +51,13 @@ def main(arguments: list[str]) -> int:
     for _, report in (faults, inputs):
         if report.exists():
             print(table(report), "\n")
-    passed = faults[0] and inputs[0]
-    print("Nothing was lost." if passed else "FAILED; see above, and test-results/.")
+    repeated = same_text([])
+    passed = faults[0] and inputs[0] and repeated
+    print(
+        "Nothing was lost, and all notebooks repeat their text."
+        if passed
+        else "FAILED; see above, and test-results/."
+    )
     return 0 if passed else 1
 
 
