@@ -183,6 +183,21 @@ def test_an_interrupted_install_is_done_again(course, capsys, monkeypatch):
     assert installs(course) == 2
 
 
+def test_an_interrupted_addition_is_not_taken_for_what_was_there_before(course, monkeypatch):
+    course.main(["lab"])
+
+    def interrupted(command, **_):
+        if "--log" in command:  # pip
+            raise KeyboardInterrupt
+        return 0
+
+    with monkeypatch.context() as context:
+        context.setattr(course.subprocess, "call", interrupted)
+        assert course.main(["test"]) == 130  # pip may have replaced half of what lab needs
+    assert course.main(["lab"]) == 0
+    assert installs(course) == 2
+
+
 @pytest.mark.parametrize(
     ("log", "message"),
     [

@@ -128,6 +128,66 @@ def test_a_network_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
     assert "network" in capsys.readouterr().out
 
 
+def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(tmp_path, monkeypatch):
+    forever = threading.Event()
+
+    def ask(*_, **__):
+        forever.wait()
+        raise OSError
+
+    monkeypatch.setattr(fashion_mnist, "PATIENCE", -0.9)  # a tenth of a second, all in all
+    monkeypatch.setattr(fashion_mnist.urllib.request, "urlopen", ask)
+    with pytest.raises(FetchError, match="the network does not answer"):
+        load_images("fashion-mnist", root=tmp_path)
+    forever.set()
+
+
+def test_a_mirror_without_a_front_page_is_a_mirror(tmp_path, mirror, serve):
+    class NoFrontPage(Quiet):
+        def do_GET(self):
+            if self.path == "/":
+                self.send_error(404)
+            else:
+                super().do_GET()
+
+    serve(functools.partial(NoFrontPage, directory=mirror))
+    assert len(fetch_fashion_mnist(tmp_path, tmp_path)[0]) == 20
+
+
+def test_a_damaged_archive_in_a_read_only_folder_is_left_there(tmp_path, mirror, capsys):
+    root, home = tmp_path / "shared", tmp_path / "data"
+    raw = copy_archives(root)
+    victim = raw / "train-images-idx3-ubyte.gz"
+    victim.write_bytes(b"damaged")
+    for path in (raw, root / "FashionMNIST", root):
+        path.chmod(0o555)
+    assert len(fetch_fashion_mnist(root, home)[0]) == 20
+    assert f"{victim} is damaged (wrong checksum); left where it is" in capsys.readouterr().out
+    assert victim.read_bytes() == b"damaged"
+    for path in (root, root / "FashionMNIST", raw):
+        path.chmod(0o755)
+
+
+def test_a_disk_that_is_full_while_unpacking_is_said(tmp_path, monkeypatch, mirror):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    copy_archives(tmp_path)
+    monkeypatch.setattr(fashion_mnist, "FashionMNIST", full_disk)
+    with pytest.raises(FetchError, match="No space left on device"):
+        fetch_fashion_mnist(tmp_path, tmp_path)
+
+
+def test_a_download_that_breaks_off_is_said(tmp_path, monkeypatch, mirror):
+    def broken(*_, **__):
+        raise EOFError
+
+    broken.mirrors = FashionMNIST.mirrors
+    monkeypatch.setattr(fashion_mnist, "FashionMNIST", broken)
+    with pytest.raises(FetchError, match="the download failed"):
+        fetch_fashion_mnist(tmp_path, tmp_path)
+
+
 def test_two_notebooks_at_once_take_turns(tmp_path, mirror):
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: fetch_fashion_mnist(tmp_path, tmp_path), range(4)))
@@ -162,6 +222,14 @@ def test_drawn_images_are_split_and_carry_their_factors(drawn):
     assert drawn.train_factors.dtype == torch.float32
     assert set(drawn.train_labels.tolist()) == set(range(10))
     assert not load_images("drawn", seed=1).train_images.equal(drawn.train_images)
+
+
+def test_no_drawn_test_image_was_trained_on(drawn):
+    train, test = (
+        {image.numpy().tobytes() for image in images}
+        for images in (drawn.train_images, drawn.test_images)
+    )
+    assert not train & test
 
 
 def test_as_unit_interval():

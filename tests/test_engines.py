@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vae_lib import PosteriorIndex, Posteriors
+from vae_lib import Neighbors, PosteriorIndex, Posteriors
+from vae_lib._files import load_tensors, save_tensors
 from vae_lib.engines import (
     FaissIndex,
     MilvusIndex,
@@ -21,7 +22,8 @@ from vae_lib.engines import (
     recall,
     resampled,
 )
-from vae_lib.engines.milvus_index import FIELD
+from vae_lib.engines.faiss_index import KIND, SPREAD
+from vae_lib.engines.milvus_index import FIELD, fingerprint
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
 
@@ -39,6 +41,32 @@ def has_pymilvus() -> bool:
 
 # in CI a missing package is a failure, not a reason to pass over its tests
 needs_milvus = pytest.mark.skipif(not has_pymilvus() and os.environ.get("CI") != "true", reason=HOW)
+
+
+class Stub:
+    """An engine that returns the exact answer, changed by a function."""
+
+    def __init__(self, index, change):
+        self.exact, self.change = index, change
+
+    def search(self, z, k=10):
+        found = self.exact.search(z, k)
+        return Neighbors(self.change(found.indices), found.scores, "likelihood")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda found: found.flip(1), 1.0),
+        (lambda found: torch.cat([found[:, :8], 0 * found[:, 8:]], dim=1), 0.8),
+    ],
+    ids=["another order", "two of ten missing"],
+)
+def test_recall_is_the_share_found_in_whatever_order(index, change, expected):
+    z = draws(index, 50, seed=0)
+    found = index.search(z).indices
+    z = z[(found != 0).all(dim=1)]  # the one that stands in for what is missing
+    assert recall(Stub(index, change), z) == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +139,8 @@ def test_the_average_gaussian_of_a_cell(cells):
     member = cells.cell_of == 3
     own = cells.exact.posteriors[member]
     torch.testing.assert_close(averages.mean[3], own.mean.mean(dim=0))
-    torch.testing.assert_close(averages.std[3], own.std.square().mean(dim=0).sqrt())
+    variance = own.std.square().mean(dim=0) + SPREAD * own.mean.var(dim=0, correction=0)
+    torch.testing.assert_close(averages.std[3], variance.sqrt())
 
 
 @pytest.mark.parametrize("number", [None, 50])
@@ -136,6 +165,21 @@ def test_other_files_are_refused(index, tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match="damaged"):
         FaissIndex.load(path)
+
+
+def test_parts_that_do_not_belong_together_are_refused(index, tmp_path):
+    engine = FaissIndex(index.posteriors[:100], cells=5)
+    tensors, facts = load_tensors(engine.save(tmp_path / "whole"), KIND)
+    others = index.posteriors[:90]
+    for parts, message in (
+        ({"mean": tensors["mean"]}, "expected mean and std in float32"),
+        (tensors | {"mean": others.mean, "std": others.std}, r"cell_of: expected int64 \[90\]"),
+        (tensors | {"cell_of": tensors["cell_of"].int()}, r"got torch.int32 \[100\]"),
+        (tensors | {"cell_of": tensors["cell_of"] + 1}, "expected cells from 0 on"),
+    ):
+        save_tensors(tmp_path / "faiss", KIND, parts, {"nprobe": facts["nprobe"]})
+        with pytest.raises(ValueError, match=message):
+            FaissIndex.load(tmp_path / "faiss")
 
 
 def test_bad_arguments_are_named(index, cells):
@@ -186,6 +230,16 @@ def test_a_resampled_wardrobe_has_the_shape_of_the_real_one(index):
     medians = larger.std.median(dim=0).values / real.std.median(dim=0).values
     assert ((medians - 1).abs() < 0.05).all()
     assert resampled(real, 100).mean.equal(resampled(real, 100).mean)
+
+
+def test_resampled_std_differs_as_much_as_between_neighbours(generator):
+    """In pairs, log σ being noise of variance v: the two differ by 2 v, the copies get v more."""
+    mean = 100.0 * torch.arange(1500).repeat(2)[:, None].expand(3000, 2)
+    log_std = 0.1 * torch.randn(3000, 2, generator=generator)
+    larger = resampled(Posteriors(mean, log_std.exp()), 30_000)
+    torch.testing.assert_close(
+        larger.std.log().var(dim=0), 2 * log_std.var(dim=0), rtol=0.1, atol=0.0
+    )
 
 
 def test_the_stored_benchmark_holds_what_notebook_06_reads():
@@ -320,6 +374,12 @@ def test_a_collection_that_holds_something_else_is_caught(few, tmp_path):
     with pytest.raises(RecallError, match=r"recall@10 of garments_\w+ is 0.\d+, and has to be"):
         engine.verify_recall()
     engine.close()
+
+
+def test_other_garments_have_another_fingerprint(few):
+    others = [few, Posteriors(few.mean + 1, few.std), Posteriors(few.mean, 2 * few.std), few[:-1]]
+    assert len({fingerprint(each) for each in others}) == len(others)
+    assert fingerprint(few[:]) == fingerprint(few)
 
 
 @pytest.mark.parametrize("kind", ["HNSW", "flat"])

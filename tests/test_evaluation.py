@@ -1,6 +1,7 @@
 """Each measure against a count by hand, brute force, or a ranking whose value is known."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -173,8 +174,9 @@ def test_only_factors_that_both_have_are_compared():
 def test_reliability_by_hand():
     probability = torch.tensor([0.1, 0.2, 0.6, 1.0])
     hit = torch.tensor([False, True, True, True])
-    low, high = reliability(probability, hit, [0.0, 0.5, 0.9, 1.0])[0::2]
-    assert (low.queries, high.queries) == (2, 1)
+    bins = reliability(probability, hit, [0.0, 0.5, 0.9, 1.0])
+    assert [each.queries for each in bins] == [2, 1, 1]
+    low, _, high = bins
     assert low.probability == pytest.approx(0.15)
     assert low.hits == rate(torch.tensor([False, True]))
     assert high.probability == high.hits.value == 1  # the last edge belongs to the last bin
@@ -347,6 +349,12 @@ def test_the_table_holds_what_has_a_meaning_and_no_more(evaluation):
 def test_what_has_no_meaning_is_a_dash(evaluation):
     lines = evaluation.table("same class", rules=["likelihood"]).splitlines()
     assert lines[1].split()[-4:] == ["–"] * 4  # free z
+
+
+def test_a_count_has_no_interval_and_a_share_has_one(evaluation):
+    for measure, shown in (("distinct winners", r"\d+"), ("recall@1", r"0\.\d\d ± 0\.\d\d")):
+        table = evaluation.table(measure, digits=0 if shown == r"\d+" else 2, rules=["gate"])
+        assert re.search(rf"^gate +{shown}( |$)", table, flags=re.MULTILINE), table
 
 
 def test_the_table_agrees_with_its_pieces(evaluation, wardrobe, sources):

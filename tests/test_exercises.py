@@ -1,5 +1,6 @@
 """Every solution is accepted, every known mistake is named, and `check` never raises."""
 
+import dataclasses
 import html
 import importlib.util
 import math
@@ -85,6 +86,14 @@ def test_what_is_said_of_mistakes_reads_well(exercise):
         assert not diagnosis.endswith(".")
         assert hint[0] not in string.ascii_lowercase
         assert hint[-1] in ".?!", hint
+
+
+@each_function()
+def test_one_per_cent_off_is_not_right(exercise):
+    def nearly(*arguments):
+        return 1.01 * torch.as_tensor(exercise.oracle(*arguments)).double()
+
+    assert not said(exercise.id, nearly).startswith(f"Exercise {exercise.id}: right")
 
 
 def test_the_inputs_are_fresh():
@@ -342,6 +351,9 @@ def test_an_exception_is_told_with_the_learners_line():
         ("3.3", math.nan, "yours holds NaN or infinity"),
         ("3.3", 4.2, "4.2 is too small."),
         ("3.3", lambda: 5.5, "is a function. Call it first."),
+        ("3.3", np.complex64(1j), "yours is complex numbers."),
+        ("3.3", 10**400, "yours is a number too large for a computer's float."),
+        ("3.3", np.array([4.2], dtype=object), "4.2 is too small."),
         ("4.2", [1.0, 2.0], "takes numbers of shape [3, 2]; yours is of shape [2]."),
     ],
 )
@@ -428,6 +440,45 @@ def test_the_watchdog_hands_on_results_and_errors():
     assert with_watchdog(lambda: 7, 5.0) == 7
     with pytest.raises(ZeroDivisionError):
         with_watchdog(lambda: 1 / 0, 5.0)
+
+
+def test_the_watchdog_does_not_wait_for_a_call_that_never_returns():
+    started = time.monotonic()
+    with pytest.raises(TimeUp):
+        with_watchdog(lambda: time.sleep(60), 0.01)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [("3.1", "..."), ("3.1", " "), ("4.2", [..., 1, 2]), ("4.2", [[..., 1], [1, 1], [1, 1]])],
+)
+def test_an_answer_with_a_gap_in_it_is_not_tried_yet(number, answer):
+    assert said(number, answer).startswith(f"Exercise {number}: not tried yet")
+
+
+def test_no_hole_in_check_stops_a_notebook(monkeypatch):
+    monkeypatch.setattr(checking, "_examine", lambda *_: 1 / 0)
+    verdict = examine(EXERCISES["1.1"], 0)
+    assert verdict.status == "not yet"
+    assert verdict.message == "check could not make sense of this answer (ZeroDivisionError)."
+
+
+def test_an_exercise_that_cannot_tell_a_mistake_from_the_answer_is_an_error():
+    exercise = EXERCISES["1.1"]
+    same = dataclasses.replace(exercise.mistakes[0], answer=exercise.oracle)
+    with pytest.raises(RuntimeError, match=r"1\.1: its cases do not tell the mistakes apart"):
+        distinguishing_cases(dataclasses.replace(exercise, mistakes=(same,)))
+
+
+def test_the_user_can_interrupt_a_second_try_with_numpy():
+    def interrupted(*arguments):
+        if isinstance(arguments[0], torch.Tensor):
+            raise ValueError("expects an array")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        examine(EXERCISES["1.1"], interrupted)
 
 
 def test_the_user_can_interrupt():
@@ -538,6 +589,23 @@ def test_every_question_has_one_right_answer_and_says_why(number):
             verdicts.append("Right. " in shown)
         assert verdicts.count(True) == 1
         assert verdicts.index(True) == question.right()
+
+
+RIGHT_ANSWERS = {  # as an instructor who works them out by hand would mark them
+    1: ["A, the narrow one", "μ = 0, σ = 1", "by chance"],
+    2: ["β = 784", "the KL cannot tell", "245.5 nats"],
+    3: ["nothing", "about three times as long", "below 1"],
+    4: ["scaled Euclidean", "the narrow one's, always", "it fits better than the others"],
+    5: ["nothing", "about 0.9", "the one that is widest along that axis"],
+    6: ["65", "by more than a hundredth of a nat", "yes, this proves it"],
+}
+
+
+@pytest.mark.parametrize("number", RIGHT_ANSWERS)
+def test_the_computed_key_is_the_one_found_by_hand(number):
+    answers = [question.options[question.right()][0] for question in QUIZZES[number]]
+    for answer, expected in zip(answers, RIGHT_ANSWERS[number], strict=True):
+        assert answer.startswith(expected)
 
 
 @each_quiz()

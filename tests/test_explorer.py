@@ -454,6 +454,21 @@ def test_the_echo_of_another_scale_changes_nothing(explorer, vae, index):
     assert_consistent(explorer, vae, index)
 
 
+def test_what_is_too_late_for_an_echo_is_a_move(explorer, monkeypatch):
+    explorer.z = [0.333] * 10
+    explorer.z = [0.6] * 10
+    monkeypatch.setattr("vae_lib.explorer.controls.ECHO_SECONDS", 0.0)
+    explorer.sliders[0].set_state({"value": 0.35})  # of 0.333, if it came at once
+    assert explorer.z[0] == 0.35
+
+
+def test_a_message_without_a_value_moves_nothing(explorer):
+    explorer.z = [0.333] * 10
+    explorer.sliders[0].set_state({"step": 0.1})
+    assert explorer.sliders[0].step == 0.1
+    assert list(explorer.z) == [0.333] * 10
+
+
 def test_a_person_may_move_a_slider_away_and_back(explorer, vae, index):
     explorer.z = [0.333] * 10
     slider = explorer.sliders[0]

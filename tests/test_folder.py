@@ -499,6 +499,15 @@ def test_a_folder_that_cannot_be_used_is_an_error_that_says_so(tmp_path):
         load_images(str(tmp_path))
 
 
+def test_a_folder_that_may_not_be_opened_is_an_error_that_says_so(few, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(folder.os, "listdir", denied)
+    with pytest.raises(ValueError, match=r"few cannot be opened \(Permission denied\)"):
+        load_folder(few)
+
+
 @pytest.mark.parametrize(
     "source", ["mnist", "./mnist", "~/no such folder", "", "~nobody/x", "a\0b"]
 )

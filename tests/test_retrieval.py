@@ -222,6 +222,15 @@ def test_thousands_of_queries_are_exact(index, rule, shift):
 
 
 @pytest.mark.parametrize("rule", RULES)
+def test_a_shift_of_the_latent_space_costs_no_second_look(index, rule):
+    """Centred, the float32 scores are as good as ever: the candidates prove to be enough."""
+    posteriors = Posteriors(index.posteriors.mean + 100, index.posteriors.std)
+    z = posteriors.sample(torch.Generator().manual_seed(0))[:200]
+    with mock.patch.object(LiftedForm, "at_least", side_effect=AssertionError("a second look")):
+        PosteriorIndex(posteriors).search(z, rule=rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(
     ("mean", "std"),
     [(1.0, 1e-20), (1.0, 1e-38), (1.0, 1e20), (1e30, 1.0), (1e37, 1e-38), (1e-30, 1e-15)],
@@ -282,11 +291,23 @@ def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shar
         assert (computed[row] >= exact[row] - lifted.allowance(exact[row])).all()
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_computed_scores_less_the_offset_are_nearly_the_exact_ones(index, rule):
+    z = index.posteriors.mean[:3].double() + 0.5
+    lifted = index.lifted_form(rule)
+    computed = (lifted.vectors(z) @ lifted.matrix)[:, : len(index)] - lifted.offset(z)[:, None]
+    scores = index.scores(z, rule)
+    exact = scores if rule == "likelihood" else -0.5 * scores.square()
+    torch.testing.assert_close(computed, exact, rtol=1e-4, atol=0.01, check_dtype=False)
+
+
 def test_the_product_is_full_float32_whatever_the_user_allows(index):
     """Both settings make a plain product of float32 matrices wrong in the third digit."""
     z = index.posteriors.mean[:300].double() + 0.01
     lifted = LiftedForm(index.posteriors.mean, index.posteriors.std)
     expected = lifted.candidates(z, 18)
+    threshold = expected.left_out[0].double() - 100
+    expected_to_reach = lifted.at_least(z[:1], threshold)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
@@ -296,7 +317,9 @@ def test_the_product_is_full_float32_whatever_the_user_allows(index):
         torch.set_float32_matmul_precision(before)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with_autocast = lifted.candidates(z[:5], 18)
+        reached = lifted.at_least(z[:1], threshold)
         assert (z.float() @ z.float().T).dtype == torch.bfloat16
+    assert reached.equal(expected_to_reach)
     for found in (with_bfloat16, with_autocast):
         left_out = expected.left_out[: len(found.left_out)]
         torch.testing.assert_close(found.left_out, left_out, rtol=1e-6, atol=1e-4)
@@ -458,6 +481,18 @@ def test_what_the_caller_does_afterwards_changes_nothing():
     assert index.posteriors.std.tolist() == [[1, 1]] * 3
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_answers_are_ordinary_tensors_also_for_autograd(rule):
+    index = PosteriorIndex(wardrobe(0))
+    with torch.inference_mode():  # nor does it matter where the index was first used
+        index.search(queries(0), rule=rule)
+    weight = torch.ones(5, 10, dtype=torch.float64, requires_grad=True)
+    found = index.search(queries(0), rule=rule)
+    (found.scores * weight).sum().backward()
+    assert weight.grad.equal(found.scores)
+    found.indices[0, 0] = 0  # they are the caller's, to write to as well
+
+
 def test_bad_posteriors_are_named():
     good = torch.ones(3, 2)
     for std, message in [
@@ -474,8 +509,24 @@ def test_bad_posteriors_are_named():
         PosteriorIndex(mean=torch.ones(0, 2), std=torch.ones(0, 2))
     with pytest.raises(TypeError, match="mean and std: expected both"):
         PosteriorIndex(mean=good)
-    with pytest.raises(TypeError, match="posteriors"):
+    with pytest.raises(TypeError, match="posteriors: give either posteriors, or mean and std"):
         PosteriorIndex()
+    with pytest.raises(TypeError, match="posteriors: expected Posteriors, got Tensor"):
+        PosteriorIndex(good)
+
+
+def test_more_candidates_than_are_scored_at_a_time(index):
+    z = queries(0, 3, 10)
+    expected = index.search(z, k=50)
+    with mock.patch("vae_lib.retrieval.PAIRS", 8):
+        found = index.search(z, k=50)
+    assert found.indices.equal(expected.indices)
+    assert found.scores.equal(expected.scores)
+
+
+def test_an_answer_is_printed_with_its_rule():
+    found = PosteriorIndex(mean=torch.tensor([[0.0], [3.0]]), std=torch.ones(2, 1)).search([2.0], 2)
+    assert repr(found) == "Neighbors('likelihood', indices=[1, 0])"
 
 
 def test_an_index_is_saved_and_loaded(tmp_path):

@@ -7,6 +7,7 @@ import torch
 
 from vae_lib import VAE, elbo, fit, mean_terms, permutation_loss
 from vae_lib._files import load_tensors, save_tensors
+from vae_lib.threads import one_thread
 from vae_lib.training import CHECKPOINT, split_validation
 
 
@@ -39,6 +40,17 @@ def test_fit_learns_and_reports(few):
             assert kl == pytest.approx(sum(per_dimension), rel=1e-5)
 
 
+def test_small_work_takes_one_thread_and_gives_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_bfloat16_learns_as_float32_does(few):
     reached = [
         fit(new_vae(), few, epochs=6, batch_size=32, progress=False, bfloat16=lower)
@@ -62,6 +74,65 @@ def test_every_image_is_trained_on_or_held_out(few):
     assert (len(train), len(held_out)) == (550, 50)
     everything = torch.cat([train, held_out]).flatten(1).unique(dim=0)
     assert len(everything) == len(few.flatten(1).unique(dim=0))
+
+
+def test_every_epoch_takes_every_image_once_in_another_order(few):
+    vae, seen = new_vae(), []
+    vae.encoder.register_forward_pre_hook(
+        lambda _, inputs: seen.extend(inputs[0].round(decimals=3))
+    )
+    fit(vae, few, epochs=2, batch_size=256, progress=False)
+    epochs = [
+        [image.numpy().tobytes() for image in seen[start : start + 600]] for start in (0, 600)
+    ]
+    train, held_out = (
+        [(image / 255).round(decimals=3).numpy().tobytes() for image in part.float().flatten(1)]
+        for part in split_validation(few)
+    )
+    for epoch in epochs:
+        assert sorted(epoch[:550]) == sorted(train)  # the last batch is a small one
+        assert epoch[550:] == held_out
+    assert epochs[0] != epochs[1]
+
+
+def test_the_learning_rate_rises_linearly_and_falls_to_a_hundredth(few, monkeypatch):
+    rates, step = [], torch.optim.Adam.step
+
+    def noted(optimizer, *arguments):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    monkeypatch.setattr("vae_lib.model.HIDDEN", (8, 8))  # for quick steps
+    fit(new_vae(), few, epochs=2, batch_size=2, learning_rate=1e-3, progress=False)
+    assert len(rates) == 550
+    assert rates[0] == pytest.approx(1e-3 / 200, rel=1e-3)
+    assert rates[:200] == sorted(rates[:200])
+    assert rates[99] / rates[199] == pytest.approx(0.5, abs=0.15)
+    assert rates[200:] == sorted(rates[200:], reverse=True)
+    assert rates[275] == pytest.approx(0.505e-3, rel=1e-3)  # half-way from 1 to 0.01
+    assert rates[-1] == pytest.approx(1e-5, rel=0.01)
+
+
+def test_the_loss_is_the_one_that_fit_promises(few, monkeypatch):
+    """−reconstruction + β Σⱼ max(KLⱼ, free_bits), against the terms that the history tells."""
+    losses, backward = [], torch.Tensor.backward
+
+    def noted(loss):
+        losses.append(loss.item())
+        backward(loss)
+
+    monkeypatch.setattr(torch.Tensor, "backward", noted)
+    free_bits = 0.0
+    for beta in (1.0, 4.0):
+        for _ in range(2):  # without free bits, then with as many as the middle dimension has nats
+            options = {"beta": beta, "free_bits": free_bits, "batch_size": len(few)}
+            told = fit(new_vae(), few, epochs=1, progress=False, **options).train
+            kl = told.kl_per_dimension[0]
+            expected = beta * sum(max(each, free_bits) for each in kl) - told.reconstruction[0]
+            assert losses.pop() == pytest.approx(expected, rel=1e-6)
+            assert told.elbo[0] == pytest.approx(told.reconstruction[0] - sum(kl), rel=1e-6)
+            free_bits = sorted(kl)[1]
 
 
 def test_mean_terms_does_not_depend_on_the_batch_size_and_drops_no_image(few):
@@ -176,12 +247,12 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs: expected 1 to"),
+        ({"epochs": 0}, "epochs: expected at least 1"),
         ({"batch_size": 0}, "batch_size"),
         ({"free_bits": -1.0}, "free_bits"),
         ({"beta": math.nan}, "beta"),
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"seed": -1}, "seed: expected 0 to"),
+        ({"seed": -1}, "seed: expected at least 0"),
     ],
 )
 def test_bad_settings_are_named(few, arguments, message):

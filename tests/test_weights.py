@@ -20,6 +20,8 @@ from vae_lib import (
     save_vae,
 )
 from vae_lib import weights as weights_module
+from vae_lib._files import save_tensors
+from vae_lib.posteriors import KIND
 from vae_lib.weights import pretrained_path, sha256
 
 PRETRAINED = [("fashion-mnist", 2), ("fashion-mnist", 10), ("drawn", 2), ("drawn", 10)]
@@ -98,7 +100,8 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     _, path = saved
     before = path.read_bytes()
 
-    def full_disk(*_, **__):
+    def full_disk(_, file, **__):
+        file.write_bytes(b"the first half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vae_lib._files.save_file", full_disk)
@@ -106,6 +109,11 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
         save_vae(VAE(3), path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]  # and nothing beside it
+
+
+def test_a_folder_is_no_file_to_save_to(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; expected the name of a file"):
+        save_vae(VAE(3), tmp_path)
 
 
 @pytest.mark.parametrize(("name", "latent_dim"), PRETRAINED)
@@ -185,8 +193,9 @@ def test_encode_dataset_is_the_encoder_chunk_by_chunk_and_takes_batches():
         q = vae.encode(x)
     torch.testing.assert_close(posteriors.mean, q.mean, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(posteriors.std, q.stddev, atol=1e-6, rtol=1e-5)
-    streamed = encode_dataset(vae, iter(x.split(700)))
-    torch.testing.assert_close(streamed.mean, posteriors.mean, atol=1e-6, rtol=1e-5)
+    for batches in (x.split(700), [x]):  # smaller than what is encoded at a time, and larger
+        streamed = encode_dataset(vae, iter(batches))
+        torch.testing.assert_close(streamed.mean, posteriors.mean, atol=1e-6, rtol=1e-5)
     with pytest.raises(ValueError, match="at least one image"):
         encode_dataset(vae, x[:0])
 
@@ -200,6 +209,12 @@ def test_posteriors_sample_and_round_off(tmp_path, generator):
     assert z.std(dim=0).tolist() == pytest.approx([0.5, 0.5], rel=0.02)
     posteriors.save(tmp_path / "p.safetensors")
     assert Posteriors.load(tmp_path / "p.safetensors").mean.equal(posteriors.mean)
+
+
+def test_posteriors_without_std_are_refused(tmp_path):
+    path = save_tensors(tmp_path / "p", KIND, {"mean": torch.zeros(1, 2)}, {})
+    with pytest.raises(ValueError, match=r"holds \['mean'\]; expected mean and std"):
+        Posteriors.load(path)
 
 
 def test_encode_dataset_names_what_it_cannot_take(drawn):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vae_lib.engines.faiss_index import lifted_rows, rerank
+from vae_lib.engines.faiss_index import best_of, lifted_rows
 from vae_lib.engines.recall import RecallError, draws, recall
 from vae_lib.lifted import Lifting
 from vae_lib.posteriors import Posteriors, as_queries
@@ -188,7 +188,8 @@ class MilvusIndex:
         for row, answer in zip(candidates, answers, strict=True):
             found = torch.tensor([hit["id"] for hit in answer], dtype=torch.int64)
             row[: len(found)] = found
-        return rerank(self.exact, z, candidates.to(queries.device), k)
+        answer = best_of(self.exact, queries, candidates.to(queries.device), k)
+        return self.exact._neighbors(z, queries, *answer, "likelihood")
 
     def verify_recall(
         self,

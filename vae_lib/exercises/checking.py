@@ -428,7 +428,7 @@ def _difference(
     )  # there is one, or the answer would be right
     case, got, right = cases[number], outcomes[number], expected[number]
     if exercise.measure is not None:
-        return "It does not do what is asked."
+        return "It does not do what is asked."  # pragma: no cover - 4.2 knows all its mistakes
     if exercise.kind != "function":
         return f"{_number(got.item())} is too {'small' if got < right else 'large'}."
     inputs = _inputs(exercise, case)

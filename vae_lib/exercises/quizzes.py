@@ -244,7 +244,7 @@ def _what_differs() -> int:
         x = torch.full((1, 1, 28, 28), 0.5)
         first, second = vae.encode(x), vae.encode(x)
     if not first.mean.equal(second.mean):
-        return 1
+        return 1  # pragma: no cover - the key of a library whose encoder samples
     return 0 if first.stddev.equal(second.stddev) else 2
 
 

@@ -69,9 +69,7 @@ def title(rule: str, answer: Answer) -> str:
 
 
 def overlap(answer: Answer) -> str:
-    """Return how many garments the rows have in common, in words; nothing for a single row."""
-    if len(answer.neighbors) < 2:
-        return ""
+    """Return how many garments the rows have in common, in words; there are at least two rows."""
     shown = len(next(iter(answer.neighbors.values())).indices)
     rows = len(answer.neighbors)
     return f"{len(answer.shared)} of {shown} in common{f' to all {rows} rows' if rows > 2 else ''}."

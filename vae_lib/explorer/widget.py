@@ -252,7 +252,7 @@ class Explorer(widgets.VBox):
 
     def _sentences(self) -> list[str]:
         """Return what there is to say of the current z."""
-        sentences = [f"{overlap(self._answer)} {familiarity(self._answer)}".strip()]
+        sentences = [f"{overlap(self._answer)} {familiarity(self._answer)}"]
         outside = [j for j, value in enumerate(self._z) if not self._scale.holds(value)]
         if outside:
             names = ", ".join(f"z{j + 1} = {number(self._z[j])}" for j in outside)

@@ -1,0 +1,100 @@
+"""The figures show the numbers that they were given, each under its own name and in its colour."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from vae_lib.evaluation import Estimate, Evaluation
+from vae_lib.figures import (
+    RULE_COLORS,
+    RULE_NAMES,
+    evaluation,
+    garment_rows,
+    scaling,
+    show,
+    training,
+)
+from vae_lib.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
+from vae_lib.training import Curves, History
+
+
+@pytest.fixture(autouse=True)
+def close_all():
+    yield
+    plt.close("all")
+
+
+def lines_of(axes) -> dict[str, tuple[str, list[float]]]:
+    """Return colour and heights of every curve, by its name in the legend."""
+    return {
+        line.get_label(): (line.get_color(), list(line.get_ydata())) for line in axes.get_lines()
+    }
+
+
+def test_each_garment_stands_over_its_caption():
+    garments = torch.stack([torch.full((1, 28, 28), value) for value in (0.0, 0.25, 1.0)])
+    figure = garment_rows({"some": garments}, {"some": ["black", "dark", "white"]})
+    assert figure.subfigs[0].get_suptitle() == "some"
+    shown = {
+        axes.get_xlabel(): axes.images[0].to_rgba(axes.images[0].get_array())[0, 0]
+        for axes in figure.subfigs[0].axes
+    }
+    for caption, grey in (("black", 0.0), ("dark", 0.25), ("white", 1.0)):
+        assert shown[caption] == pytest.approx([grey, grey, grey, 1], abs=0.01)
+
+
+def test_a_short_row_is_filled_with_nothing():
+    three, one = torch.zeros(3, 1, 28, 28), torch.ones(1, 1, 28, 28)
+    _, short = garment_rows({"three": three, "one": one}).subfigs
+    assert [axes.axison for axes in short.axes] == [True, False, False]
+
+
+def test_a_figure_without_a_text_is_refused():
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        show(plt.figure(), " ")
+
+
+def test_training_curves_are_those_of_the_history():
+    trained = Curves(reconstruction=[-30.0, -20.0], kl=[1.0, 2.0], elbo=[-31.0, -22.0])
+    held_out = Curves(reconstruction=[-40.0, -35.0], kl=[3.0, 4.0], elbo=[-43.0, -39.0])
+    figure = training.training_curves(History(trained, held_out))
+    cost, kl = map(lines_of, figure.axes)
+    assert cost == {
+        "trained on": (TRAIN_COLOR, [30.0, 20.0]),
+        "held out": (HELD_OUT_COLOR, [40.0, 35.0]),
+    }
+    assert kl == {
+        "trained on": (TRAIN_COLOR, [1.0, 2.0]),
+        "held out": (HELD_OUT_COLOR, [3.0, 4.0]),
+    }
+
+
+def test_costs_are_those_of_the_search_that_is_named():
+    points = [
+        {"garments": n, "milliseconds": {"faiss L2": 2.0 * n, "likelihood": 3.0 * n}}
+        for n in (1, 10)
+    ]
+    (axes,) = scaling.cost_figure(points).axes
+    assert lines_of(axes) == {
+        "FAISS IndexFlatL2 on μ": (RULE_COLORS["euclidean"], [2.0, 20.0]),
+        "exact likelihood": (RULE_COLORS["likelihood"], [3.0, 30.0]),
+    }
+
+
+def test_each_rule_stands_where_its_figures_are():
+    rules = ["likelihood", "euclidean"]
+    estimates = {
+        ("posterior", "likelihood", "recall@1"): Estimate(0.75),
+        ("posterior", "euclidean", "recall@1"): Estimate(0.4),
+        ("uniform 5", "likelihood", "pixel distance"): Estimate(90.0),
+        ("uniform 5", "euclidean", "pixel distance"): Estimate(80.0),
+        ("uniform 5", "pixel-nearest", "pixel distance"): Estimate(21.0),
+    }
+    (axes,) = evaluation.price(Evaluation(1, [], rules, estimates, {}), rules).axes
+    for rule, place in (("likelihood", (0.75, 90.0)), ("euclidean", (0.4, 80.0))):
+        (text,) = (each for each in axes.texts if each.get_text() == RULE_NAMES[rule])
+        assert text.xy == place
+        assert text.get_color() == RULE_COLORS[rule]
+        dots = [line for line in axes.get_lines() if line.get_color() == RULE_COLORS[rule]]
+        assert [tuple(np.ravel(dot.get_xydata())) for dot in dots] == [place]

@@ -1,0 +1,59 @@
+"""A pytest plugin for `course.py mutations`: it notes how the tests end, and why one failed."""
+
+import json
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import vae_lib
+
+FOUND: dict = {"passed": 0, "skipped": 0, "failures": []}
+
+
+@pytest.hookimpl(trylast=True)  # after tests/conftest.py has chosen its profile
+def pytest_configure(config):
+    # the copy stands before the editable install on the path; or the unchanged library is tested
+    if Path(vae_lib.__file__).parents[1] != config.rootpath:
+        raise pytest.UsageError(f"vae_lib comes from {vae_lib.__file__}, not {config.rootpath}")
+    hypothesis.settings.register_profile(
+        "mutations", hypothesis.settings(), derandomize=True, database=None
+    )
+    hypothesis.settings.load_profile("mutations")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        note(item.nodeid, call.excinfo.value, noticed(call.excinfo.value, item))
+    elif report.skipped or report.when == "call":
+        FOUND["skipped" if report.skipped else "passed"] += 1
+    return report
+
+
+def pytest_exception_interact(call, report):
+    if isinstance(report, pytest.CollectReport):
+        note(report.nodeid, call.excinfo.value, False)
+
+
+def pytest_sessionfinish():
+    Path(os.environ["VERDICT"]).write_text(json.dumps(FOUND), encoding="utf-8")
+
+
+def note(test: str, error: BaseException, by_assertion: bool) -> None:
+    """Keep a failure, with the first line of what was said."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = f"{type(error).__name__}: {lines[0] if lines else ''}"
+    FOUND["failures"].append({"test": test, "said": said, "by_assertion": by_assertion})
+
+
+def noticed(error: BaseException, item: pytest.Item) -> bool:
+    """Tell whether a test failed because it found something wrong, not because code broke down."""
+    if isinstance(error, BaseExceptionGroup):  # as Hypothesis raises several
+        return all(noticed(each, item) for each in error.exceptions)
+    if type(error).__name__ == "NbCellError":  # of nbval; its outputs end with the cell's error
+        last = (item.test_outputs or [{}])[-1]  # type: ignore[attr-defined]
+        return last.get("ename") == "AssertionError" or str(error) == "Cell outputs differ"
+    return isinstance(error, (AssertionError, pytest.fail.Exception))
