@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import torch
 
-EXAMPLES = 200  # of each kind of bad input, where nobody asks for more
+EXAMPLES = 100  # of each kind of bad input, where nobody asks for more
 
 hypothesis.settings.register_profile("course", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("course")

@@ -14,7 +14,7 @@ def require_int(name: str, value: Any, least: int) -> None:
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
     if value > LARGEST:
-        raise ValueError(f"{name}: expected at most {LARGEST}, got {value:.3g}")
+        raise ValueError(f"{name}: expected at most {LARGEST}, got a larger number")
 
 
 def require(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
