@@ -23,6 +23,8 @@ COMMANDS = {
     "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
     "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
     "solutions": ("write the notebooks with their exercises solved", TEST),
+    "slides": ("make slides of the notebooks, for a lecture", TEST + ["site"]),
+    "site": ("build the site: notebooks, glossary, library reference", TEST + ["site"]),
     "guide": ("renew what is computed in the instructors' guide", TEST),
     "weights": ("retrain the pretrained weights", []),
     "mutations": ("break the code in many ways, and see that the tests notice", TEST + ["cluster"]),
@@ -30,6 +32,8 @@ COMMANDS = {
     "versions": ("run the tests with the lowest and the newest versions allowed", TEST),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
+    "assignment": ("write the exercises as an assignment for nbgrader", LAB + ["grade"]),
+    "grade": ("grade a folder of submissions and write a CSV", LAB + ["grade"]),
     "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]

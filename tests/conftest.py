@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import os
+import sys
 import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the layers here are small
@@ -102,6 +103,21 @@ def mirror(tmp_path, monkeypatch, serve):
     monkeypatch.setattr(FashionMNIST, "resources", list(digests.items()))
     serve(functools.partial(Quiet, directory=folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser; without one, tests skip and say how to get it; in CI, on Linux, they fail."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
+    from tools.browser import HOW_TO_GET_IT, find_chromium, start_chromium
+
+    with sync_api.sync_playwright() as playwright:
+        if find_chromium(playwright) is None:
+            must_run = os.environ.get("CI") and sys.platform == "linux"
+            (pytest.fail if must_run else pytest.skip)(HOW_TO_GET_IT)
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter):

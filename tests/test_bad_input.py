@@ -565,7 +565,7 @@ def calls(folder: Path) -> dict:
         "load_images": (vae_lib.load_images, {"source": folder / "pictures", "seed": 0}),
         "load_folder": (
             vae_lib.load_folder,
-            {"path": folder / "pictures", "invert": "auto", "seed": 0},
+            {"path": folder / "pictures", "invert": "auto", "trim": False, "seed": 0},
         ),
         "write_drawn_folder": (
             vae_lib.write_drawn_folder,

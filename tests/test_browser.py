@@ -5,10 +5,8 @@ Needs a browser: without one, these tests skip and say how to get it; in CI, on 
 
 import base64
 import io
-import os
 import shutil
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -20,19 +18,12 @@ from PIL import Image
 
 from vae_lib import gated_search, roundtrip
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
+pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytest.importorskip("voila")
 
 from tools import latency  # noqa: E402
-from tools.browser import (  # noqa: E402
-    HOW_TO_GET_IT,
-    SECONDS,
-    find_chromium,
-    run_notebook,
-    serve,
-    start_chromium,
-)
+from tools.browser import SECONDS, Watch, run_notebook, serve  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -60,17 +51,6 @@ ipywidgets.VBox([count, explorer])
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        if find_chromium(playwright) is None:
-            must_run = os.environ.get("CI") and sys.platform == "linux"
-            (pytest.fail if must_run else pytest.skip)(HOW_TO_GET_IT)
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def lab(chromium, tmp_path_factory):
     """JupyterLab on copies of the notebooks, which it may save as it likes."""
     root = tmp_path_factory.mktemp("lab")
@@ -82,23 +62,6 @@ def lab(chromium, tmp_path_factory):
     nbformat.write(slow, root / "slow.ipynb")
     with serve("lab", f"--ServerApp.root_dir={root}", VAE_LIB_IMAGES="drawn") as (address, token):
         yield address, token
-
-
-class Watch:
-    """Notes what a page complains of, and what it asks from elsewhere."""
-
-    def __init__(self, page, address: str):
-        self.complaints: list[str] = []
-        self.elsewhere: list[str] = []
-        self._here = (address, address.replace("http:", "ws:"), "data:", "blob:", "about:")
-        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", self._requested)
-        page.on("websocket", self._requested)
-
-    def _requested(self, request) -> None:
-        if not request.url.startswith(self._here):
-            self.elsewhere.append(request.url)
 
 
 def open_in_lab(chromium, lab, notebook: str):

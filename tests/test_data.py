@@ -178,13 +178,17 @@ def test_a_disk_that_is_full_while_unpacking_is_said(tmp_path, monkeypatch, mirr
         fetch_fashion_mnist(tmp_path, tmp_path)
 
 
-def test_a_download_that_breaks_off_is_said(tmp_path, monkeypatch, mirror):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(EOFError(), "the download failed$"), (OSError(5, "A bad line"), "failed: A bad line")],
+)
+def test_a_download_that_breaks_off_is_said(tmp_path, monkeypatch, mirror, error, message):
     def broken(*_, **__):
-        raise EOFError
+        raise error
 
     broken.mirrors = FashionMNIST.mirrors
     monkeypatch.setattr(fashion_mnist, "FashionMNIST", broken)
-    with pytest.raises(FetchError, match="the download failed"):
+    with pytest.raises(FetchError, match=message):
         fetch_fashion_mnist(tmp_path, tmp_path)
 
 

@@ -290,7 +290,7 @@ def test_milvus_finds_what_exact_search_finds(few, tmp_path, kind):
 
 @needs_milvus
 @pytest.mark.slow
-def test_inserting_twice_changes_nothing_and_opens_again(few, tmp_path):
+def test_inserting_twice_changes_nothing_and_opens_again(few, tmp_path, monkeypatch):
     engine = MilvusIndex(few, tmp_path / "wardrobe.db")
     assert engine.insert(progress=False) == 3000
     assert engine.insert(progress=False) == 0
@@ -299,6 +299,10 @@ def test_inserting_twice_changes_nothing_and_opens_again(few, tmp_path):
     again = MilvusIndex(few, tmp_path / "wardrobe.db")
     assert again.insert(progress=False) == 0
     assert again.verify_recall() > 0.99
+    assert again.verify_recall(k=3, z=draws(again.exact, 5, seed=1)) > 0.99
+    monkeypatch.setattr("vae_lib.engines.milvus_index.LARGEST_ANSWER", 100)
+    with pytest.raises(ValueError, match="k: expected up to 92, got 93"):
+        again.search([0.0] * 10, k=93)
     with pytest.raises(ValueError, match="is FLAT, not IVF_FLAT"):
         MilvusIndex(few, tmp_path / "wardrobe.db", kind="IVF_FLAT")
     other = MilvusIndex(few[:100], tmp_path / "wardrobe.db")  # other garments, the same file

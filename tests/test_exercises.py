@@ -1,6 +1,7 @@
 """Every solution is accepted, every known mistake is named, and `check` never raises."""
 
 import dataclasses
+import functools
 import html
 import importlib.util
 import math
@@ -317,6 +318,7 @@ def test_an_exception_is_told_with_the_learners_line():
     ("number", "answer", "expected"),
     [
         ("1.1", lambda z, mean, std: None if len(z) else 0, "returned None where numbers"),
+        ("1.1", functools.partial(lambda *_: None), "returned None where numbers"),
         ("1.1", lambda z, mean, std: "four", "returned text where numbers"),
         ("1.1", lambda z, mean, std: {1: 2}, "returned a dict where numbers"),
         ("1.1", lambda z, mean, std: 1j, "returned a value of type complex"),
@@ -442,11 +444,9 @@ def test_the_watchdog_hands_on_results_and_errors():
         with_watchdog(lambda: 1 / 0, 5.0)
 
 
-def test_the_watchdog_does_not_wait_for_a_call_that_never_returns():
-    started = time.monotonic()
+def test_a_long_call_that_cannot_be_stopped_is_late_all_the_same():
     with pytest.raises(TimeUp):
-        with_watchdog(lambda: time.sleep(60), 0.01)
-    assert time.monotonic() - started < 30
+        with_watchdog(lambda: time.sleep(2), 0.01)
 
 
 @pytest.mark.parametrize(

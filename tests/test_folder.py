@@ -1,6 +1,7 @@
 """Folders of pictures, of every kind that people have, and with all that goes wrong on disks."""
 
 import contextlib
+import json
 import os
 import shutil
 import struct
@@ -9,13 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis.strategies as st
+import nbformat
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from nbclient.exceptions import CellExecutionError
 from PIL import Image, ImageOps
 
-from vae_lib import fit, folder, load_folder, load_images, pictures, write_drawn_folder
+from tools.notebooks import execute
+from vae_lib import (
+    PosteriorIndex,
+    fit,
+    folder,
+    load_folder,
+    load_images,
+    load_vae,
+    pictures,
+    write_drawn_folder,
+)
 from vae_lib.data import UnknownSource
 from vae_lib.figures import png_bytes
 from vae_lib.figures.folder import preview_figure
@@ -99,6 +112,7 @@ def save_turned_jpeg(grey, path):
     turned.convert("RGB").save(path.with_suffix(".jpg"), exif=exif, quality=95)
 
 
+CAPSTONE = Path(__file__).parents[1] / "notebooks" / "07_your_own_wardrobe.ipynb"
 KINDS = [
     save_grey_png,
     save_colour_jpeg,
@@ -269,6 +283,48 @@ def test_the_border_decides_and_can_be_overruled(tmp_path):
     assert ((by_choice[False] < 60) == ~on_light).all()
     with pytest.raises(ValueError, match="invert: expected 'auto', True or False, got 'yes'"):
         load_folder(tmp_path, invert="yes")
+
+
+def tight(grey):
+    """A drawn garment without its margin."""
+    rows, columns = ((grey > pictures.FAINT).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def on_a_large_background(grey, kind):
+    """A garment of a few hundred pixels, to the left and above the middle of 900×700 ones."""
+    garment = light(grey, 280)
+    if kind == "cut out":
+        shown = Image.new("LA", (900, 700), (77, 0))
+        shown.paste(cut_out(garment, grey), (90, 40))
+        return shown
+    shown = Image.new("L", (900, 700), 0)
+    shown.paste(garment, (90, 40))
+    levels = {"black": range(256), "white": range(255, -1, -1), "light grey": range(240, -16, -1)}
+    return shown.point([max(0, level) for level in levels[kind]])
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "light grey", "cut out"])
+def test_trimmed_a_small_garment_fills_the_frame(kind):
+    for grey in GARMENTS[:20]:
+        large = Image.fromarray(tight(np.asarray(light(grey, 280))))
+        expected = as_garment(large, invert=False)[0].numpy().astype(float)
+        shown = on_a_large_background(grey, kind)
+        assert np.abs(as_garment(shown, trim=True)[0].numpy() - expected).mean() < 30
+        assert np.abs(as_garment(shown)[0].numpy() - expected).mean() > 40
+
+
+def test_what_fills_the_frame_or_is_empty_is_not_trimmed(few):
+    for picture in (
+        Image.fromarray(np.kron(tight(GARMENTS[0]), np.ones((8, 8), np.uint8))),
+        Image.new("L", (200, 100), 180),
+    ):
+        assert as_garment(picture, trim=True).equal(as_garment(picture))
+    assert load_folder(few, trim=True).train_images.shape == (5, 1, 28, 28)
+    with pytest.raises(ValueError, match="wholly transparent"):
+        as_garment(Image.new("RGBA", (30, 30)), trim=True)
+    with pytest.raises(TypeError, match="trim: expected True or False, got 'no'"):
+        load_folder(few, trim="no")
 
 
 def test_a_garment_that_touches_the_border_does_not_decide():
@@ -582,3 +638,52 @@ def test_the_preview_shows_pictures_above_their_garments(mixed, few, drawn):
         preview_figure(drawn)
     with pytest.raises(ValueError, match="rows: expected some of 0 to 5"):
         preview_figure(load_folder(few), [6])
+
+
+def run_capstone(wardrobe, tmp_path):
+    """Run notebook 07 with the line changed that a learner changes; return what its cells print."""
+    notebook = nbformat.read(CAPSTONE, as_version=4)
+    (line,) = (cell for cell in notebook.cells if cell.id == "your-folder")
+    line.source = f"FOLDER = {str(wardrobe)!r}"
+    copy = tmp_path / "course" / "notebooks" / CAPSTONE.name
+    copy.parent.mkdir(parents=True)
+    nbformat.write(notebook, copy)
+    outputs = [o for cell in execute(copy).cells for o in cell.get("outputs", [])]
+    assert "stderr" not in [output.get("name") for output in outputs]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.mark.slow
+def test_three_hundred_pictures_five_of_them_broken_go_through_the_capstone(mixed, tmp_path):
+    before = tree(mixed)
+    printed = run_capstone(mixed, tmp_path)
+    for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png"):
+        assert f"'b/{name}': " in printed
+    assert "5 pictures could not be read" in printed
+    assert "[ok]   3 kinds" in printed
+    assert "295 pictures of 3 kinds; 5 could not be read" in printed
+    kept = tmp_path / "course" / "data" / "kept" / mixed.name
+    assert len(load_vae(kept / "vae.safetensors").encoder) == 5
+    files = json.loads((kept / "files.json").read_text(encoding="utf-8"))
+    assert len(PosteriorIndex.load(kept / "index.safetensors")) == len(files)
+    assert {Path(file) for file in files} <= set(mixed.rglob("*"))
+    assert tree(mixed) == before
+
+
+@pytest.mark.slow
+def test_fourteen_pictures_of_one_kind_go_through_the_capstone(tmp_path):
+    (tmp_path / "few").mkdir()
+    for number in range(14):
+        save_grey_png(GARMENTS[number], tmp_path / "few" / str(number))
+    printed = run_capstone(tmp_path / "few", tmp_path)
+    assert "[ok]   12 pictures to learn from" in printed
+    assert "[look] 1 kinds" in printed
+    assert "kind: not measured; it takes two kinds" in printed
+
+
+@pytest.mark.slow
+def test_the_capstone_asks_for_more_where_pictures_are_too_few(few, tmp_path):
+    with pytest.raises(
+        CellExecutionError, match="too few pictures: 5 to learn from and 1 held out"
+    ):
+        run_capstone(few, tmp_path)

@@ -11,6 +11,7 @@ import pytest
 import scipy.stats
 
 from tools.notebooks import cleaned, notebook_paths
+from tools.references import references
 from vae_lib import encode_dataset, load_images, load_pretrained
 
 ROOT = Path(__file__).parents[1]
@@ -107,31 +108,14 @@ def test_it_links_to_the_next_one(path):
 
 
 @parametrize_notebooks()
-def test_links_to_files_lead_somewhere(path):
-    for target in re.findall(r"\]\(([^)#\s]+)\)", prose(read(path))):
-        if not target.startswith("http"):
-            assert (path.parent / target).exists(), target
-
-
-def bibliography() -> dict[str, tuple[str, str]]:
-    """Return title and year of every reference, by its key."""
-    entries = re.split(r"^@\w+", (ROOT / "references.bib").read_text(), flags=re.MULTILINE)[1:]
-    found = {}
-    for entry in entries:
-        title = re.search(r"title = \{(.+)\},?$", entry, flags=re.MULTILINE).group(1)
-        year = re.search(r"year = \{(\d+)\}", entry).group(1)
-        found[re.match(r"\{(\w+)", entry).group(1)] = (re.sub("[{}]", "", title), year)
-    return found
-
-
-@parametrize_notebooks()
 def test_what_to_read_is_in_the_bibliography(path):
     more = prose(read(path)).split(ENDINGS[1])[1].split("\n## ")[0]
     bullets = re.findall(r"^- .+(?:\n  .+)*", more, flags=re.MULTILINE)
     assert bullets
     for bullet in (" ".join(bullet.split()) for bullet in bullets):
         known = [
-            title in bullet and f"({year})" in bullet for title, year in bibliography().values()
+            each["title"] in bullet and f"({each['year']})" in bullet
+            for each in references().values()
         ]
         assert any(known), f"title and (year) are not in references.bib: {bullet}"
 

@@ -29,12 +29,6 @@ def test_every_notebook_is_in_the_table_and_in_the_map():
     assert re.findall(r"\| \[[^]]+\]\((\S+)\) \| \d+ \|", start) == table[1:]
 
 
-def test_what_it_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#\s]+)\)", README):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
-
-
 def test_its_commands_exist():
     import course
 

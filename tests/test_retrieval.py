@@ -66,6 +66,71 @@ def test_log_prob_equals_torch(seed):
     torch.testing.assert_close(posteriors.log_prob(z), expected, rtol=1e-10, atol=1e-10)
 
 
+@given(seeds, st.sampled_from(["one number", "by dimension", "by query"]))
+def test_mutual_log_prob_equals_torch(seed, kind):
+    posteriors, z = wardrobe(seed), queries(seed)
+    widths = wardrobe(seed + 1, garments=len(z)).std.double()  # [Q, d]
+    tau = {"one number": widths[0, 0], "by dimension": widths[0], "by query": widths}[kind]
+    both = (posteriors.std.double() ** 2 + tau.expand_as(z)[:, None, :] ** 2).sqrt()
+    normal = torch.distributions.Normal(posteriors.mean.double(), both)
+    expected = normal.log_prob(z[:, None, :]).sum(dim=-1)
+    found = posteriors.mutual_log_prob(z, tau)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    one_by_one = [
+        posteriors.mutual_log_prob(a, b)[0] for a, b in zip(z, tau.expand_as(z), strict=True)
+    ]
+    assert torch.stack(one_by_one).equal(found)
+
+
+@given(seeds)
+def test_mutual_log_prob_is_symmetric_and_at_tau_0_the_likelihood(seed):
+    first, second = wardrobe(seed), wardrobe(seed + 1, garments=20)
+    forth = first.mutual_log_prob(second.mean, second.std)  # [20, 50]
+    back = second.mutual_log_prob(first.mean, first.std)  # [50, 20]
+    torch.testing.assert_close(forth, back.T, rtol=1e-10, atol=1e-10)
+    z = queries(seed)
+    for zero in (0, [0] * 4, torch.zeros_like(z)):
+        found = first.mutual_log_prob(z, zero)
+        torch.testing.assert_close(found, first.log_prob(z), rtol=1e-10, atol=1e-10)
+
+
+def test_mutual_log_prob_is_the_density_at_which_two_posteriors_agree():
+    pair = Posteriors(mean=torch.tensor([[0.3], [1.1]]), std=torch.tensor([[0.5], [0.8]]))
+    u = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    agreed = pair.log_prob(u[:, None]).sum(dim=1).exp()  # q(u|x) q(u|x'), [20001]
+    found = pair.mutual_log_prob(pair.mean, pair.std).exp()
+    assert torch.trapezoid(agreed, u).item() == pytest.approx(found[0, 1].item(), rel=1e-6)
+
+
+def test_for_large_tau_the_squared_distance_averaged_over_draws_is_left():
+    generator = torch.Generator().manual_seed(0)
+    posteriors = Posteriors(
+        torch.randn(50, 4, generator=generator), torch.rand(50, 4, generator=generator) + 0.01
+    )
+    z, tau = torch.randn(5, 4, generator=generator), 1e4
+    averaged = squared_distances(z, posteriors.mean, torch.tensor(1.0))
+    averaged += posteriors.std.double().square().sum(dim=1)
+    at_zero = -4 * (math.log(tau) + 0.5 * math.log(2 * math.pi))
+    found = -2 * tau**2 * (posteriors.mutual_log_prob(z, tau) - at_zero)
+    torch.testing.assert_close(found, averaged, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("tau", "error", "message"),
+    [
+        (-0.1, ValueError, "tau: expected numbers from 0 to 1e"),
+        ([0.1, 0.1, 0.1, math.nan], ValueError, "tau: expected numbers from 0"),
+        (math.inf, ValueError, "tau: expected numbers from 0"),
+        ([0.1] * 3, ValueError, r"tau: expected at least 0, .* got shape \[3\]"),
+        (torch.ones(2, 4), ValueError, r"tau: .* got shape \[2, 4\]"),
+        ("wide", TypeError, "tau: expected at least 0"),
+    ],
+)
+def test_a_bad_tau_is_named(tau, error, message):
+    with pytest.raises(error, match=message):
+        wardrobe(0).mutual_log_prob(queries(0), tau)
+
+
 def test_two_garments_by_hand():
     """A narrow garment at 0 and a wide one at 3: z = 1 is nearer to the narrow one's mean.
 

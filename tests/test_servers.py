@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,31 @@ def test_the_lab_listens_on_this_machine_whatever_is_asked(started):
     assert "--no-browser" in started[0]
     assert f"--ServerApp.root_dir={lab.ROOT}" in started[0]
     assert str(lab.ROOT / lab.START) in started[0]
+
+
+def test_nbgrader_is_left_out_of_the_lab(started):
+    pytest.importorskip("nbgrader")
+    from jupyter_core.paths import jupyter_config_path
+    from jupyter_server.config_manager import BaseJSONConfigManager
+
+    lab.main([])
+    found = {}
+    for folder in reversed(jupyter_config_path()):  # as the server reads them, the first one last
+        manager = BaseJSONConfigManager(config_dir=folder, read_directory=True)
+        server = manager.get("jupyter_server_config").get("ServerApp", {})
+        found.update(server.get("jpserver_extensions", {}))
+    assert found["jupyterlab"]
+    assert not any(on for name, on in found.items() if name.startswith("nbgrader"))
+    page = Path(sys.prefix) / "etc/jupyter/labconfig/page_config.json"
+    assert json.loads(page.read_text())["disabledExtensions"]["@jupyter/nbgrader"]
+
+
+def test_a_setting_that_is_made_leaves_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    lab.set_in("a/b.json", "section", "theirs", 1)
+    lab.set_in("a/b.json", "section", "ours", 2)
+    kept = json.loads((tmp_path / "etc/jupyter/a/b.json").read_text())
+    assert kept == {"section": {"theirs": 1, "ours": 2}}
 
 
 def test_the_lab_can_have_another_root(started):

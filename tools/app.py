@@ -77,6 +77,9 @@ def main(arguments: list[str]) -> int:
         paths = filter(None, (folder, os.environ.get("JUPYTER_PATH")))
         environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(paths)}
         command = [sys.executable, "-m", "voila", str(path), "--template=explorer", "--token"]
+        # not what nbgrader brings for JupyterLab: Voilà would load it, and it complains
+        for extension in ("@jupyter-notebook/lab-extension", "@jupyter/nbgrader"):
+            command.append(f"--VoilaConfiguration.extension_denylist={extension}")
         command += arguments
         command += no_delay("voila.app", "Voila")
         command += LAST_WORD

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, WebSocket
 
 ROOT = Path(__file__).parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -38,6 +38,28 @@ def start_chromium(playwright: Playwright) -> Browser:
     if path is None:
         raise RuntimeError(HOW_TO_GET_IT)
     return playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+class Watch:
+    """Notes what a page complains of, and what it asks from elsewhere."""
+
+    def __init__(self, page: Page, address: str):
+        """Take the page, and the beginning of all addresses that are not elsewhere."""
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self._here = (address, address.replace("http:", "ws:"), "data:", "blob:", "about:")
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._requested)
+        page.on("websocket", self._requested)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def _requested(self, request: Request | WebSocket) -> None:
+        if not request.url.startswith(self._here):
+            self.elsewhere.append(request.url)
 
 
 def free_port() -> int:

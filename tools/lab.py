@@ -1,5 +1,6 @@
 """`course.py lab`: JupyterLab on 127.0.0.1, opened on the first notebook."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -21,10 +22,30 @@ def quiet_lab() -> None:
     OVERRIDES.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
 
 
+def without_nbgrader() -> None:
+    """Leave nbgrader out of JupyterLab: it warns at every start, and adds menus for no learner."""
+    if importlib.util.find_spec("nbgrader") is None:
+        return
+    names = ("assignment_list", "course_list", "formgrader", "validate_assignment")
+    extensions = {f"nbgrader.server_extensions.{name}": False for name in names}
+    set_in("jupyter_server_config.d/zz_course.json", "ServerApp", "jpserver_extensions", extensions)
+    set_in("labconfig/page_config.json", "disabledExtensions", "@jupyter/nbgrader", True)
+
+
+def set_in(name: str, section: str, key: str, value: object) -> None:
+    """Set one value in a file of this environment's Jupyter settings, and leave the others."""
+    path = Path(sys.prefix) / "etc" / "jupyter" / name
+    settings = json.loads(path.read_text()) if path.exists() else {}
+    settings.setdefault(section, {})[key] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings))
+
+
 def main(arguments: list[str]) -> int:
     """Start JupyterLab; further arguments, such as --no-browser or --port=9999, are passed on."""
     quiet_kernel()
     quiet_lab()
+    without_nbgrader()
     command = [sys.executable, "-m", "jupyterlab"]
     command += no_delay("jupyter_server.serverapp", "ServerApp")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -569,8 +569,8 @@ IMAGES = [
     mutant(
         "inverted-the-wrong-way",
         "vae_lib/pictures.py",
-        "np.median(grey[opaque]) > 127.5",
-        "np.median(grey[opaque]) < 127.5",
+        "return background > 127.5",
+        "return background < 127.5",
         "test_folder.py::test_the_border_decides_and_can_be_overruled",
     ),
     mutant(

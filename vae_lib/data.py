@@ -110,11 +110,14 @@ def _existing(source: str | os.PathLike) -> str:
     )
 
 
-def load_folder(path: str | os.PathLike, *, invert: Invert = "auto", seed: int = 0) -> Images:
+def load_folder(
+    path: str | os.PathLike, *, invert: Invert = "auto", trim: bool = False, seed: int = 0
+) -> Images:
     """Load a folder of pictures: PNG, JPEG or WebP, of any size, with a class for each sub-folder.
 
     path: the folder. Pictures that lie in it directly are of one class, named after the folder.
     invert: swap light and dark? True, False, or "auto": for each picture whose border is light.
+    trim: cut off the margin around each garment, so that it fills the frame?
     seed: how the pictures are split; of each class, a sixth goes to the test.
 
     A file that cannot be read is no error: a printed line names it, and `unreadable` of the result
@@ -122,7 +125,7 @@ def load_folder(path: str | os.PathLike, *, invert: Invert = "auto", seed: int =
     fewer than two pictures that can be read.
     """
     require_int("seed", seed, least=0)
-    pictures = read_folder(path, invert)
+    pictures = read_folder(path, invert, trim)
     if pictures.unreadable:
         total = len(pictures.unreadable) + len(pictures.files)
         print(

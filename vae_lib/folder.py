@@ -40,7 +40,7 @@ class Pictures:
     unreadable: dict[str, str]
 
 
-def read_folder(path: str | os.PathLike, invert: Invert = "auto") -> Pictures:
+def read_folder(path: str | os.PathLike, invert: Invert = "auto", trim: bool = False) -> Pictures:
     """Read every PNG, JPEG and WebP picture in a folder, at any depth.
 
     The class of a picture is the sub-folder (of the first level) that it lies in; one that lies in
@@ -52,6 +52,8 @@ def read_folder(path: str | os.PathLike, invert: Invert = "auto") -> Pictures:
     """
     if not isinstance(invert, str | bool) or invert not in ("auto", True, False):
         raise ValueError(f"invert: expected 'auto', True or False, got {invert!r}")
+    if not isinstance(trim, bool):
+        raise TypeError(f"trim: expected True or False, got {trim!r}")
     folder = Path(os.path.abspath(os.path.expanduser(path)))
     _check_folder(folder)
     name = folder.name or str(folder)
@@ -60,7 +62,7 @@ def read_folder(path: str | os.PathLike, invert: Invert = "auto") -> Pictures:
     for file in _find(folder, unreadable):
         inside = file.relative_to(folder)
         try:
-            garments.append(_read(file, invert))
+            garments.append(_read(file, invert, trim))
         except ValueError as error:
             unreadable[inside.as_posix()] = str(error)
         else:
@@ -84,10 +86,10 @@ def _check_folder(folder: Path) -> None:
         raise ValueError(f"path: {folder} cannot be opened ({error.strerror})") from error
 
 
-def _read(file: Path, invert: Invert) -> UInt8[Tensor, "1 28 28"]:
+def _read(file: Path, invert: Invert, trim: bool) -> UInt8[Tensor, "1 28 28"]:
     if file.suffix.lower() in NOT_READ:
         raise ValueError("expected PNG, JPEG or WebP")
-    return as_garment(open_picture(file), invert)
+    return as_garment(open_picture(file), invert, trim)
 
 
 def _nothing(unreadable: dict[str, str]) -> str:

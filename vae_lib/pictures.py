@@ -13,6 +13,7 @@ from torch import Tensor
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PIXELS = 50_000_000  # more than that, unpacked, is not for a laptop's memory
 SIDE = 28
+FAINT = 32  # of 255: what differs less from the background is shadow or noise, and no garment
 TURNS = {  # what makes a picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -77,20 +78,26 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return grey.convert("RGBA")
 
 
-def as_garment(image: Image.Image, invert: Invert = "auto") -> UInt8[Tensor, "1 28 28"]:
+def as_garment(
+    image: Image.Image, invert: Invert = "auto", trim: bool = False
+) -> UInt8[Tensor, "1 28 28"]:
     """Return a picture as the models take it: shrunk as a whole, in the middle of black.
 
     invert: swap light and dark? "auto" looks at the picture: where its border is light, it does.
       A picture with a transparent border has no background; there, a garment that is more dark
       than light is swapped, as if it lay on white, and a light one is laid on black.
+    trim: cut off the empty margin first, so that the garment fills the frame?
 
     Raises a ValueError for a picture that is wholly transparent.
     """
-    grey, alpha = _shrink(image.convert("RGBA").convert("LA"))
+    image = image.convert("RGBA").convert("LA")
+    grey, alpha = _shrink(image)
     if not alpha.any():
         raise ValueError("wholly transparent")
     if invert == "auto":
         invert = _is_on_light(grey, alpha)
+    if trim:
+        grey, alpha = _shrink(_trimmed(image))
     background = 255 if invert else 0
     pixels = background + alpha * (grey - background)
     if invert:
@@ -103,18 +110,41 @@ def as_garment(image: Image.Image, invert: Invert = "auto") -> UInt8[Tensor, "1 
 
 
 def _is_on_light(grey: Plane, alpha: Plane) -> bool:
+    background = _background(grey, alpha)
+    if background is None:
+        return bool(np.average(grey, weights=alpha) < 127.5)
+    return background > 127.5
+
+
+def _background(grey: Plane, alpha: Plane) -> float | None:
+    """Return the grey of the border, or None where it is transparent."""
     border = np.ones(grey.shape, bool)
     border[1:-1, 1:-1] = False
     opaque = border & (alpha > 0.5)
     if opaque.sum() < border.sum() / 2:
-        return bool(np.average(grey, weights=alpha) < 127.5)
-    return bool(np.median(grey[opaque]) > 127.5)  # a garment may touch the border here and there
+        return None
+    return float(np.median(grey[opaque]))  # a garment may touch the border here and there
 
 
-def _shrink(image: Image.Image) -> tuple[Plane, Plane]:
-    """Return grey in [0, 255] and opacity in [0, 1], the longer side 28 pixels."""
-    scale = SIDE / max(image.size)
-    width, height = (max(1, round(scale * side)) for side in image.size)
+def _trimmed(image: Image.Image) -> Image.Image:
+    """Return a picture without its empty margin: the rows and columns that are background only."""
+    grey, alpha = _shrink(image, min(16 * SIDE, max(image.size)))
+    background = _background(grey, alpha)
+    if background is not None:
+        alpha = alpha * np.abs(grey - background) / 255
+    rows, columns = (np.flatnonzero((alpha > FAINT / 255).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return image
+    across, down = image.width / alpha.shape[1], image.height / alpha.shape[0]
+    left, right = columns[0] * across, (columns[-1] + 1) * across
+    top, bottom = rows[0] * down, (rows[-1] + 1) * down
+    return image.crop((round(left), round(top), round(right), round(bottom)))
+
+
+def _shrink(image: Image.Image, side: int = SIDE) -> tuple[Plane, Plane]:
+    """Return grey in [0, 255] and opacity in [0, 1], the longer side of `side` pixels."""
+    scale = side / max(image.size)
+    width, height = (max(1, round(scale * edge)) for edge in image.size)
     # Pillow weighs the grey by the opacity here, so what is transparent lends no colour
     small = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
     planes = np.asarray(small, np.float32)

@@ -129,6 +129,31 @@ class Posteriors:
         """Return ‖(z − μ)/σ‖², the squared distance of z in units of each garment's own σ."""
         return squared_distances(z, self.mean, self.std)
 
+    def mutual_log_prob(self, z: object, tau: object) -> Float[Tensor, "query garment"]:
+        """Return log N(z; μ, σ² + τ²) of every z under every garment, in nats, float64 [Q, N].
+
+        The log density of z where z is uncertain as well, by a Gaussian with standard deviation τ:
+        that of z = u + τ ⊙ ε, u from q(z|x). With μ and σ of another garment for z and τ it is the
+        mutual likelihood score of Shi and Jain, Probabilistic Face Embeddings (2019), the density
+        at which the two posteriors agree, ∫ q(u|x) q(u|x') du. At τ = 0 it is `log_prob`.
+
+        z: [d] or [Q, d]; tau: a number, [d] or [Q, d]. Errors as `as_queries`, for both; and a
+        ValueError for another shape of tau, or where it is below 0.
+        """
+        queries = as_queries(z, self.latent_dim, self.mean.device)
+        variance = _as_widths(tau, queries).square_()
+        mean, own_variance = self.mean.double(), self.std.double().square()
+        constant = self.latent_dim * math.log(2 * math.pi)
+        out = queries.new_empty(len(queries), len(self))
+        rows = max(1, BLOCK // mean.numel())  # a [Q, N, d] intermediate in blocks of queries
+        with one_thread():
+            for start in range(0, len(queries), rows):
+                block = slice(start, start + rows)
+                both = variance[block, None, :] + own_variance  # [rows, N, d]
+                squared = (queries[block, None, :] - mean).square_().div_(both)
+                out[block] = squared.add_(both.log_()).sum(dim=-1).add_(constant).mul_(-0.5)
+        return out
+
     def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "garment latent"]:
         """Return one draw z = μ + σ ⊙ ε from every garment's posterior, [N, d]."""
         eps = torch.randn(self.mean.shape, generator=generator)
@@ -154,6 +179,18 @@ def posteriors_from(tensors: dict[str, Tensor]) -> Posteriors:
     if found != {"mean": torch.float32, "std": torch.float32}:
         raise ValueError(f"expected mean and std in float32, got {found or 'nothing'}")
     return Posteriors(**tensors)
+
+
+def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:
+    """Return tau as a float64 tensor of the shape of the queries, a copy."""
+    d = queries.shape[1]
+    expected = f"at least 0, a number or of shape [{d}] or [Q, {d}]"
+    widths = as_numbers("tau", tau, expected).to(queries)
+    if widths.shape not in ((), (d,), queries.shape):
+        raise ValueError(f"tau: expected {expected}, got shape {list(widths.shape)}")
+    if not ((widths >= 0) & (widths <= LARGEST)).all():  # false for NaN, too
+        raise ValueError(f"tau: expected numbers from 0 to {LARGEST:.0e}, got others among them")
+    return widths.expand_as(queries).clone()
 
 
 def squared_distances(

@@ -14,12 +14,19 @@ from vae_lib.exercises import (
 from vae_lib.exercises.checking import Exercise, examine, show
 from vae_lib.exercises.quizzes import QUIZZES, Quiz
 
-__all__ = ["EXERCISES", "check", "quiz"]
+__all__ = ["EXERCISES", "check", "quiz", "require"]
 
 CHAPTERS = (chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06)
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS for exercise in chapter.EXERCISES
 }
+
+
+class NotRightError(AssertionError):
+    """What `require` raises; Jupyter shows its one line and no traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 def check(id: str, answer: object = ...) -> None:
@@ -33,6 +40,17 @@ def check(id: str, answer: object = ...) -> None:
         print(f"There is no such exercise; there are {', '.join(EXERCISES)}.")
         return
     show(examine(exercise, answer))
+
+
+def require(id: str, answer: object = ..., seed: int | None = None) -> None:
+    """Say what `check` says, and raise a NotRightError unless the answer is right.
+
+    This is the form that nbgrader grades. seed: of an assignment with numbers of its own.
+    """
+    verdict = examine(EXERCISES[id].variant(seed), answer)
+    if verdict.status != "right":
+        raise NotRightError(verdict.text)
+    show(verdict)
 
 
 def quiz(number: int) -> Quiz | None:

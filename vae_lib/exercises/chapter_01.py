@@ -1,6 +1,7 @@
 """The exercises of notebook 01: the formulas of a VAE."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
@@ -24,6 +25,16 @@ def random_gaussians(generator: Generator, garments: int, d: int) -> tuple[Tenso
     return mean, std
 
 
+def pick(generator: Generator, *values: float) -> float:
+    """Return one of the values, at random."""
+    return values[int(torch.randint(len(values), (), generator=generator))]
+
+
+def said(value: float) -> str:
+    """Return a number as it stands in a sentence."""
+    return f"{value:.4g}".replace("-", "−")
+
+
 # --- 1.1 ------------------------------------------------------------------------------------------
 
 
@@ -32,28 +43,44 @@ def true_log_density(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return Independent(Normal(mean, std), 1).log_prob(z)
 
 
-def log_density_cases(generator: Generator) -> list[Case]:
-    """The numbers of the notebook, then several garments in three and five dimensions."""
-    cases = [Case("the example", (numbers(2.0), numbers([1.0]), numbers([0.5])))]
+def log_density_cases(
+    generator: Generator, z: float = 2.0, mean: float = 1.0, std: float = 0.5
+) -> list[Case]:
+    """One garment in one dimension, then several in three and five dimensions."""
+    cases = [Case("the example", (numbers(z), numbers([mean]), numbers([std])))]
     for d in (3, 5):
-        mean, std = random_gaussians(generator, 4, d)
-        z = torch.randn(d, generator=generator, dtype=torch.float64)
-        cases.append(Case("several garments and dimensions", (z, mean, std)))
+        means, stds = random_gaussians(generator, 4, d)
+        code = torch.randn(d, generator=generator, dtype=torch.float64)
+        cases.append(Case("several garments and dimensions", (code, means, stds)))
     return cases
+
+
+def log_density_variant(generator: Generator) -> Exercise:
+    """Draw another example."""
+    z, mean = pick(generator, 0.5, 1.5, 2.5), pick(generator, -2.0, -1.0, 3.0)
+    std = pick(generator, 0.4, 0.8, 1.25)
+    value = float(true_log_density(numbers(z), numbers(mean), numbers(std)))
+    example = f"(For z = {said(z)}, μ = {said(mean)}, σ = {said(std)} it is {said(value)} nats.)"
+    return replace(
+        LOG_DENSITY,
+        ask=LOG_DENSITY_ASK + example,
+        cases=lambda generator: log_density_cases(generator, z, mean, std),
+    )
 
 
 def _terms(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return -0.5 * ((z - mean) / std) ** 2 - std.log() - HALF_LOG_2PI
 
 
+LOG_DENSITY_ASK = (
+    "Write log q(z|x), in nats, for one z and several garments at once, from memory if you "
+    "can. `z` has the shape [d], `mean` and `std` have [N, d]; the answer has [N]. "
+)
 LOG_DENSITY = Exercise(
     id="1.1",
     title="the log density of a diagonal Gaussian",
-    ask=(
-        "Write log q(z|x), in nats, for one z and several garments at once, from memory if you "
-        "can. `z` has the shape [d], `mean` and `std` have [N, d]; the answer has [N]. "
-        "(Your z = 2, μ = 1, σ = ½ gave −2.226 nats.)"
-    ),
+    ask=LOG_DENSITY_ASK + "(Your z = 2, μ = 1, σ = ½ gave −2.226 nats.)",
+    vary=log_density_variant,
     stub="def my_log_density(z, mean, std):\n    return ...",
     name="my_log_density",
     oracle=true_log_density,
@@ -227,26 +254,36 @@ def true_kl(mean: Tensor, std: Tensor) -> Tensor:
     return kl_divergence(Normal(mean, std), prior).sum(-1)
 
 
-def kl_cases(generator: Generator) -> list[Case]:
-    """The numbers of the notebook, then two batches."""
+def kl_cases(generator: Generator, mean: float = 1.0, std: float = 0.5) -> list[Case]:
+    """One garment in one dimension, then two batches."""
     batches = [random_gaussians(generator, 4, d) for d in (3, 5)]
     return [
-        Case("the example", (numbers([1.0]), numbers([0.5]))),
+        Case("the example", (numbers([mean]), numbers([std]))),
         *(Case("a batch", batch) for batch in batches),
     ]
+
+
+def kl_variant(generator: Generator) -> Exercise:
+    """Draw another example."""
+    mean, std = pick(generator, -2.0, -1.5, 0.5, 1.5), pick(generator, 0.25, 0.75, 1.5)
+    value = float(true_kl(numbers(mean), numbers(std)))
+    example = f"(For μ = {said(mean)} and σ = {said(std)} it is {said(value)} nats.)"
+    return replace(KL, ask=KL_ASK + example, cases=lambda generator: kl_cases(generator, mean, std))
 
 
 def _kl_terms(mean: Tensor, std: Tensor) -> Tensor:
     return 0.5 * (mean**2 + std**2 - 1 - 2 * std.log())
 
 
+KL_ASK = (
+    "Write KL(q(z|x) ‖ N(0, I)) in closed form, in nats. `mean` and `std` have the shape "
+    "[B, d], the answer has [B]. "
+)
 KL = Exercise(
     id="1.3",
     title="the KL divergence to the prior",
-    ask=(
-        "Write KL(q(z|x) ‖ N(0, I)) in closed form, in nats. `mean` and `std` have the shape "
-        "[B, d], the answer has [B]. (On paper, μ = 1 and σ = ½ gave 0.818 nats.)"
-    ),
+    ask=KL_ASK + "(On paper, μ = 1 and σ = ½ gave 0.818 nats.)",
+    vary=kl_variant,
     stub="def my_kl(mean, std):\n    return ...",
     name="my_kl",
     oracle=true_kl,

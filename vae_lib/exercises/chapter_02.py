@@ -3,10 +3,11 @@
 import torch
 from torch import Generator, Tensor
 
-from vae_lib.exercises.chapter_01 import numbers
+from vae_lib.exercises.chapter_01 import numbers, pick
 from vae_lib.exercises.checking import Case, Exercise, Mistake
 
 DEAD = 0.5  # nats per image
+LIMITS = (0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the variants
 
 # --- 2.1 ------------------------------------------------------------------------------------------
 
@@ -98,82 +99,104 @@ ELBO = Exercise(
 # --- 2.2 ------------------------------------------------------------------------------------------
 
 
-def true_dead(kl: Tensor, losses: Tensor) -> Tensor:
-    """Return which dimensions cost less than half a nat when they are shuffled."""
-    return torch.tensor([float(loss) < DEAD for loss in losses])
+def true_dead(kl: Tensor, losses: Tensor, limit: float) -> Tensor:
+    """Return which dimensions cost less than the limit when they are shuffled."""
+    return torch.tensor([float(loss) < limit for loss in losses])
 
 
-def dead_cases(generator: Generator) -> list[Case]:
-    """Every mixture of small and large KL and loss; free bits keep many KL at one half."""
-    cases = [Case("the example", (numbers(0.5, 3.0, 0.52, 0.1), numbers(0.0, 40.0, 2.0, 0.1)))]
+def dead_cases(generator: Generator, limit: float) -> list[Case]:
+    """Every mixture of small and large KL and loss; free bits keep many KL at the limit."""
+    cases = [
+        Case(
+            "the example",
+            (limit * numbers(1.0, 6.0, 1.04, 0.2), limit * numbers(0.0, 80.0, 4.0, 0.2)),
+        )
+    ]
     for _ in range(2):
         small_kl = torch.tensor([True, True, True, False, False, False, False, True])
         dead = torch.tensor([True, True, False, True, True, False, False, False])
         order = torch.randperm(8, generator=generator)
         size = torch.rand(2, 8, generator=generator, dtype=torch.float64)
-        kl = torch.where(small_kl, 0.4 * size[0], 0.6 + 4 * size[0])
-        losses = torch.where(dead, 0.4 * size[1], 0.6 + 30 * size[1])
+        kl = limit * torch.where(small_kl, 0.8 * size[0], 1.2 + 8 * size[0])
+        losses = limit * torch.where(dead, 0.8 * size[1], 1.2 + 60 * size[1])
+        losses[0], losses[2] = 0.95 * limit, 1.05 * limit  # no other limit will do
         cases.append(Case("eight dimensions", (kl[order], losses[order])))
     return cases
 
 
-DEAD_DIMENSIONS = Exercise(
-    id="2.2",
-    title="which sliders are dead?",
-    ask=(
-        "A model was trained with free bits of 0.5 nats. For each dimension you have the KL, `kl` "
-        "[d], and by how many nats per image −ELBO rises when that dimension is shuffled among "
-        "the images, `losses` [d]. Return a list of `True` and `False` [d]: `True` where the "
-        "slider is dead. The limit is half a nat; the choice of the evidence is yours."
-    ),
-    stub="def my_dead(kl, losses):\n    return ...",
-    name="my_dead",
-    oracle=true_dead,
-    verified="It finds the sliders that the decoder ignores, whatever KL the free bits give them.",
-    parameters=("kl", "losses"),
-    cases=dead_cases,
-    mistakes=(
-        Mistake(
-            lambda kl, losses: kl < DEAD,
-            "an answer from the KL alone",
-            "Free bits give half a nat away. Does a KL above that prove that anybody listens?",
+def dead_variant(generator: Generator) -> Exercise:
+    """Draw another limit."""
+    limit = pick(generator, *LIMITS)
+    return dead_dimensions(limit, f"{limit:g} nats")
+
+
+def dead_dimensions(limit: float = DEAD, said: str = "half a nat") -> Exercise:
+    """Return the exercise for a limit in nats, which the free bits equal."""
+    return Exercise(
+        id="2.2",
+        title="which sliders are dead?",
+        ask=(
+            f"A model was trained with free bits of {limit:g} nats. For each dimension you have "
+            "the KL, `kl` [d], and by how many nats per image −ELBO rises when that dimension is "
+            "shuffled among the images, `losses` [d]. Return a list of `True` and `False` [d]: "
+            "`True` where the slider is dead. "
+            f"The limit is {said}; the choice of the evidence is yours."
         ),
-        Mistake(
-            lambda kl, losses: (kl < DEAD) & (losses < DEAD),
-            "a slider that has to be small in both, KL and loss, to be dead",
-            "A dimension can pay KL for something that the decoder never uses.",
+        stub="def my_dead(kl, losses):\n    return ...",
+        name="my_dead",
+        oracle=lambda kl, losses: true_dead(kl, losses, limit),
+        verified=(
+            "It finds the sliders that the decoder ignores, whatever KL the free bits give them."
         ),
-        Mistake(
-            lambda kl, losses: (kl < DEAD) | (losses < DEAD),
-            "a slider that is dead if either number is small",
-            "A dimension with little KL may still be used.",
+        parameters=("kl", "losses"),
+        cases=lambda generator: dead_cases(generator, limit),
+        vary=dead_variant,
+        mistakes=(
+            Mistake(
+                lambda kl, losses: kl < limit,
+                "an answer from the KL alone",
+                f"Free bits give {said} away. Does a KL above that prove that anybody listens?",
+            ),
+            Mistake(
+                lambda kl, losses: (kl < limit) & (losses < limit),
+                "a slider that has to be small in both, KL and loss, to be dead",
+                "A dimension can pay KL for something that the decoder never uses.",
+            ),
+            Mistake(
+                lambda kl, losses: (kl < limit) | (losses < limit),
+                "a slider that is dead if either number is small",
+                "A dimension with little KL may still be used.",
+            ),
+            Mistake(
+                lambda kl, losses: kl <= 1.2 * limit,
+                "a KL that is compared with the free bits, give or take a little",
+                "The clamp makes the KL what it is. Which of the two numbers asks the decoder?",
+            ),
+            Mistake(
+                lambda kl, losses: losses >= limit,
+                "the living instead of the dead",
+                f"A loss that rises by {80 * limit:g} nats: is somebody listening?",
+            ),
+            Mistake(
+                lambda kl, losses: (losses < limit).nonzero().flatten(),
+                "the numbers of the dead dimensions",
+                "You found them. Return True or False for every dimension.",
+            ),
+            Mistake(
+                lambda kl, losses: (losses < limit).sum(),
+                "how many are dead",
+                "You counted them. Return True or False for every dimension.",
+            ),
+            Mistake(
+                lambda kl, losses: losses < kl,
+                "a loss that is compared with the dimension's own KL",
+                "That asks whether a dimension pays off. Dead means that the decoder does not "
+                "listen.",
+            ),
         ),
-        Mistake(
-            lambda kl, losses: kl <= 0.6,
-            "a KL that is compared with the free bits, give or take a little",
-            "The clamp makes the KL what it is. Which of the two numbers asks the decoder?",
-        ),
-        Mistake(
-            lambda kl, losses: losses >= DEAD,
-            "the living instead of the dead",
-            "A loss that rises by 40 nats: is somebody listening?",
-        ),
-        Mistake(
-            lambda kl, losses: (losses < DEAD).nonzero().flatten(),
-            "the numbers of the dead dimensions",
-            "You found them. Return True or False for every dimension.",
-        ),
-        Mistake(
-            lambda kl, losses: (losses < DEAD).sum(),
-            "how many are dead",
-            "You counted them. Return True or False for every dimension.",
-        ),
-        Mistake(
-            lambda kl, losses: losses < kl,
-            "a loss that is compared with the dimension's own KL",
-            "That asks whether a dimension pays off. Dead means that the decoder does not listen.",
-        ),
-    ),
-)
+    )
+
+
+DEAD_DIMENSIONS = dead_dimensions()
 
 EXERCISES = (ELBO, DEAD_DIMENSIONS)

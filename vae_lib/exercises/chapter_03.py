@@ -1,11 +1,12 @@
 """The exercises of notebook 03: what to keep of a garment, and how long a z is."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
 
-from vae_lib.exercises.chapter_01 import numbers, random_gaussians
+from vae_lib.exercises.chapter_01 import numbers, pick, random_gaussians, said
 from vae_lib.exercises.checking import Case, Exercise, Mistake
 from vae_lib.retrieval import PosteriorIndex
 
@@ -84,10 +85,12 @@ def true_squared_length(mean: Tensor, std: Tensor) -> Tensor:
     return torch.stack([(m**2 + v).sum() for m, v in zip(q.mean, q.variance, strict=True)]).mean()
 
 
-def length_cases(generator: Generator) -> list[Case]:
+def length_cases(
+    generator: Generator, mean: tuple = (3.0, 0.0), std: tuple = (0.5, 2.0)
+) -> list[Case]:
     """One garment to do in the head, then several."""
     return [
-        Case("the example", (numbers([3.0, 0.0]), numbers([0.5, 2.0]))),
+        Case("the example", (numbers(mean), numbers(std))),
         *(
             Case("several garments", random_gaussians(generator, n, d))
             for n, d in ((6, 10), (9, 2))
@@ -95,14 +98,31 @@ def length_cases(generator: Generator) -> list[Case]:
     ]
 
 
+def length_variant(generator: Generator) -> Exercise:
+    """Draw another example."""
+    mean = pick(generator, 1.0, 2.0, 4.0), pick(generator, -1.0, 0.0, 2.0)
+    std = pick(generator, 0.5, 1.5), pick(generator, 2.0, 3.0)
+    value = float(true_squared_length(numbers(mean), numbers(std)))
+    example = (
+        f"(For a single garment with μ = ({said(mean[0])}, {said(mean[1])}) and "
+        f"σ = ({said(std[0])}, {said(std[1])}) it is {said(value)}.)"
+    )
+    return replace(
+        SQUARED_LENGTH,
+        ask=SQUARED_LENGTH_ASK + example,
+        cases=lambda generator: length_cases(generator, mean, std),
+    )
+
+
+SQUARED_LENGTH_ASK = (
+    "Draw z from q(z|x) of a garment picked at random. What is ‖z‖² on average? Compute it "
+    "without drawing anything, from `mean` and `std`, both [N, d]; the answer is one number. "
+)
 SQUARED_LENGTH = Exercise(
     id="3.2",
     title="how long is a z from a garment?",
-    ask=(
-        "Draw z from q(z|x) of a garment picked at random. What is ‖z‖² on average? Compute it "
-        "without drawing anything, from `mean` and `std`, both [N, d]; the answer is one number. "
-        "(For a single garment with μ = (3, 0) and σ = (½, 2) it is 13.25.)"
-    ),
+    ask=SQUARED_LENGTH_ASK + "(For a single garment with μ = (3, 0) and σ = (½, 2) it is 13.25.)",
+    vary=length_variant,
     stub="def my_squared_length(mean, std):\n    return ...",
     name="my_squared_length",
     oracle=true_squared_length,
@@ -160,69 +180,84 @@ SQUARED_LENGTH = Exercise(
 
 # --- 3.3 ------------------------------------------------------------------------------------------
 
-SLIDERS, REACH = 10, 3.0
+COUNTS = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "twelve"}
 
 
-def true_user_length() -> float:
-    """Return the root mean square length of z uniform on [−3, 3]¹⁰, by adding up along a slider."""
-    line = torch.linspace(-REACH, REACH, 100_001, dtype=torch.float64)
-    mean_square = torch.trapezoid(line**2, line) / (2 * REACH)
-    return math.sqrt(SLIDERS * mean_square)
+def true_user_length(sliders: int, reach: float) -> float:
+    """Return the root mean square length of z uniform on a cube, by adding up along a slider."""
+    line = torch.linspace(-reach, reach, 100_001, dtype=torch.float64)
+    mean_square = torch.trapezoid(line**2, line) / (2 * reach)
+    return math.sqrt(sliders * mean_square)
 
 
-USER_LENGTH = Exercise(
-    id="3.3",
-    title="how long is a z from ten sliders?",
-    ask=(
-        "Make the sliders shorter: ten of them, each uniform on [−3, 3]. How long is such a z "
-        "typically? Give the root of the average of ‖z‖², to one decimal at least. "
-        "**Guess first:** longer than a garment's z (about 3.2), or shorter?"
-    ),
-    stub="my_user_length = ...",
-    name="my_user_length",
-    kind="number",
-    oracle=true_user_length,
-    relative_tolerance=0,
-    absolute_tolerance=0.051,
-    verified="Shorter sliders help, and a user's z is still much longer than a garment's.",
-    mistakes=(
-        Mistake(
-            SLIDERS**0.5,
-            "the length of a z from the prior",
-            "Its squares average 1. What do the squares of a number from [−3, 3] average?",
+def user_length_variant(generator: Generator) -> Exercise:
+    """Draw another number of sliders, and another length of them."""
+    sliders = int(pick(generator, 6, 7, 8, 9, 11, 12))
+    return user_length(sliders, pick(generator, 2.2, 2.4, 2.6, 2.8, 3.2, 3.4, 3.6, 3.8, 4.2, 4.4))
+
+
+def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
+    """Return the exercise for so many sliders, each from −reach to reach."""
+    return Exercise(
+        id="3.3",
+        title=f"how long is a z from {COUNTS[sliders]} sliders?",
+        ask=(
+            f"Make the sliders shorter: {COUNTS[sliders]} of them, each uniform on "
+            f"[−{reach:g}, {reach:g}]. How long is such a z "
+            "typically? Give the root of the average of ‖z‖², to one decimal at least. "
+            "**Guess first:** longer than a garment's z "
+            f"(about {sliders**0.5:.1f}), or shorter?"
         ),
-        Mistake(
-            REACH * SLIDERS**0.5,
-            "the length of a corner, where all sliders are at an end",
-            "That is the longest z there is. Most sliders are somewhere in the middle.",
+        stub="my_user_length = ...",
+        name="my_user_length",
+        kind="number",
+        oracle=lambda: true_user_length(sliders, reach),
+        vary=user_length_variant,
+        relative_tolerance=0,
+        absolute_tolerance=0.051,
+        verified="Shorter sliders help, and a user's z is still much longer than a garment's.",
+        mistakes=(
+            Mistake(
+                sliders**0.5,
+                "the length of a z from the prior",
+                "Its squares average 1. What do the squares of a number from "
+                f"[−{reach:g}, {reach:g}] average?",
+            ),
+            Mistake(
+                reach * sliders**0.5,
+                "the length of a corner, where all sliders are at an end",
+                "That is the longest z there is. Most sliders are somewhere in the middle.",
+            ),
+            Mistake(
+                sliders * reach**2 / 3,
+                "the average of ‖z‖²",
+                "A length is asked for; one step is missing.",
+            ),
+            Mistake(
+                (reach**2 / 3) ** 0.5,
+                "the typical size of a single slider",
+                f"There are {COUNTS[sliders]} of them, and their squares add up.",
+            ),
+            Mistake(
+                reach / 2 * sliders**0.5,
+                "the average of |z| in place of the root of the average of z²",
+                "Square first, average then, and take the root at the end.",
+            ),
+            Mistake(
+                (sliders * 25 / 3) ** 0.5,
+                "the answer for sliders from −5 to 5",
+                f"These end at {reach:g}.",
+            ),
+            Mistake(
+                (sliders * 2 * reach / 12) ** 0.5,
+                "the width of the interval where its square belongs",
+                "The variance of a uniform number is its width *squared* divided by 12.",
+            ),
+            Mistake(0.0, "the length of the average z", "Average the lengths, not the z."),
         ),
-        Mistake(
-            SLIDERS * REACH**2 / 3,
-            "the average of ‖z‖²",
-            "A length is asked for; one step is missing.",
-        ),
-        Mistake(
-            (REACH**2 / 3) ** 0.5,
-            "the typical size of a single slider",
-            "There are ten of them, and their squares add up.",
-        ),
-        Mistake(
-            REACH / 2 * SLIDERS**0.5,
-            "the average of |z| in place of the root of the average of z²",
-            "Square first, average then, and take the root at the end.",
-        ),
-        Mistake(
-            (SLIDERS * 25 / 3) ** 0.5,
-            "the answer for sliders from −5 to 5",
-            "These end at 3.",
-        ),
-        Mistake(
-            (SLIDERS * 2 * REACH / 12) ** 0.5,
-            "the width of the interval where its square belongs",
-            "The variance of a uniform number is its width *squared* divided by 12.",
-        ),
-        Mistake(0.0, "the length of the average z", "Average the lengths, not the z."),
-    ),
-)
+    )
+
+
+USER_LENGTH = user_length()
 
 EXERCISES = (ENCODING, SQUARED_LENGTH, USER_LENGTH)

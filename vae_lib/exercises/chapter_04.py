@@ -1,10 +1,18 @@
 """The exercises of notebook 04: ranking, when the rules agree, and probabilities."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vae_lib.exercises.chapter_01 import numbers, random_gaussians, true_log_density
+from vae_lib.exercises.chapter_01 import (
+    numbers,
+    pick,
+    random_gaussians,
+    said,
+    true_log_density,
+)
 from vae_lib.exercises.checking import Case, Exercise, Mistake
 
 FAR = "a z far from all garments"
@@ -149,69 +157,108 @@ def _same_total(table: np.ndarray) -> bool:
     return bool(np.ptp(table.sum(axis=1)) < 1e-2)
 
 
-AGREE = Exercise(
-    id="4.2",
-    title="when the rules agree",
-    ask=(
-        "Give three garments in two dimensions their σ, a tensor or list of shape [3, 2], so that "
-        "likelihood and *Mahalanobis* distance rank the three alike for every z, wherever their "
-        "means are. No two garments may have the same σ vector."
-    ),
-    stub="my_std = ...  # three rows, one for each garment",
-    name="my_std",
-    kind="tensor",
-    shape=(3, 2),
-    oracle=lambda z, ratio, turn: [1.0, 1.0],
-    measure=agreement,
-    cases=agreement_cases,
-    verified="For 300 random z both rules rank your three garments alike, and no two are alike.",
-    mistakes=(
-        Mistake(
-            [[1.0, 1.0], [0.0, 2.0], [2.0, 0.5]],
-            "a σ that is not positive",
-            "A standard deviation is larger than 0.",
-            recognize=lambda table: bool((table <= 0).any()),
+def agree_variant(generator: Generator) -> Exercise:
+    """Draw the σ of the first garment."""
+    return agree((pick(generator, 0.8, 1.2, 1.6), pick(generator, 2.0, 3.0, 5.0)))
+
+
+def agreement_with(first: tuple[float, float] | None) -> Callable[..., Tensor]:
+    """Return `agreement`, and whether the first garment has the σ that were given."""
+
+    def measure(std: Tensor, z: Tensor, ratio: Tensor, turn: Tensor) -> Tensor:
+        found = agreement(std, z, ratio, turn)
+        as_given = first is None or bool((std[0] - numbers(*first)).abs().max() < 1e-3)
+        return torch.cat([found, numbers(float(as_given))])
+
+    return measure
+
+
+def agree(first: tuple[float, float] | None = None) -> Exercise:
+    """Return the exercise; where the σ of the first garment are given, with those."""
+    a, b = first or (1.0, 4.0)
+    half_sum, half_squares = (a + b) / 2, (a**2 + b**2) / 2
+    given = f", and that of the first has to be ({said(a)}, {said(b)})" if first else ""
+    other_sheet = Mistake(
+        [[1.0, 7.0], [3.5, 2.0], [0.5, 14.0]],
+        "the σ of another sheet: the first garment's were given",
+        "Keep the idea, and start from the given row.",
+        recognize=lambda table: bool(np.abs(table[0] - (a, b)).max() >= 1e-3),
+    )
+    return Exercise(
+        id="4.2",
+        title="when the rules agree",
+        ask=(
+            "Give three garments in two dimensions their σ, a tensor or list of shape [3, 2], so "
+            "that likelihood and *Mahalanobis* distance rank the three alike for every z, wherever "
+            "their means are. No two garments may have the same σ vector" + given + "."
         ),
-        Mistake(
-            [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]],
-            "one σ vector for all garments",
-            "Then the rules agree, but too easily: no two garments may have the same. Which term "
-            "of log q(z|x) is not in the Mahalanobis distance?",
-            recognize=_equal_rows,
+        stub="my_std = ...  # three rows, one for each garment",
+        name="my_std",
+        kind="tensor",
+        shape=(3, 2),
+        oracle=lambda z, ratio, turn: [1.0, 1.0, 1.0],
+        measure=agreement_with(first),
+        vary=agree_variant,
+        cases=agreement_cases,
+        verified=(
+            "For 300 random z both rules rank your three garments alike, and no two are alike."
         ),
-        Mistake(
-            [[1.0, 4.0], [1.0, 4.0], [2.0, 2.0]],
-            "two garments with the same σ vector",
-            "Make all three different.",
-            recognize=_two_rows_alike,
+        mistakes=(
+            Mistake(
+                [[a, b], [0.0, 2.0], [2.0, 0.5]],
+                "a σ that is not positive",
+                "A standard deviation is larger than 0.",
+                recognize=lambda table: bool((table <= 0).any()),
+            ),
+            Mistake(
+                [[a, b], [a, b], [a, b]],
+                "one σ vector for all garments",
+                "Then the rules agree, but too easily: no two garments may have the same. Which "
+                "term of log q(z|x) is not in the Mahalanobis distance?",
+                recognize=_equal_rows,
+            ),
+            Mistake(
+                [[a, b], [a, b], [b, a]],
+                "two garments with the same σ vector",
+                "Make all three different.",
+                recognize=_two_rows_alike,
+            ),
+            Mistake(
+                [[a, b], [half_sum, half_sum], [0.5 * half_sum, 1.5 * half_sum]],
+                "an equal Σ σ for all garments",
+                "The sum that has to be equal is another one. Look at the second term of "
+                "log q(z|x).",
+                recognize=_same_total,
+            ),
+            Mistake(
+                [
+                    [a, b],
+                    [half_squares**0.5, half_squares**0.5],
+                    [(0.5 * half_squares) ** 0.5, (1.5 * half_squares) ** 0.5],
+                ],
+                "an equal Σ σ² for all garments",
+                "Vagueness is not charged in squares. Look at the second term of log q(z|x).",
+                recognize=lambda table: _same_total(table**2),
+            ),
+            Mistake(
+                [[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]],
+                "one σ for both dimensions of a garment",
+                "That makes each garment round, but a narrow round one still beats a wide round "
+                "one. What has to be equal between garments?",
+                recognize=lambda table: bool(np.ptp(table, axis=1).max() < 1e-3),
+            ),
+            *([other_sheet] if first else []),
+            Mistake(
+                [[a, b], [2.0, 0.7], [0.5, 9.0]],
+                "σ for which the two rules differ on random z",
+                "Write the two rules one below the other. Which term stands in only one?",
+                recognize=lambda table: True,
+            ),
         ),
-        Mistake(
-            [[1.0, 3.0], [2.0, 2.0], [0.5, 3.5]],
-            "an equal Σ σ for all garments",
-            "The sum that has to be equal is another one. Look at the second term of log q(z|x).",
-            recognize=_same_total,
-        ),
-        Mistake(
-            [[1.0, 7**0.5], [2.0, 2.0], [0.5, 7.75**0.5]],
-            "an equal Σ σ² for all garments",
-            "Vagueness is not charged in squares. Look at the second term of log q(z|x).",
-            recognize=lambda table: _same_total(table**2),
-        ),
-        Mistake(
-            [[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]],
-            "one σ for both dimensions of a garment",
-            "That makes each garment round, but a narrow round one still beats a wide round one. "
-            "What has to be equal between garments?",
-            recognize=lambda table: bool(np.ptp(table, axis=1).max() < 1e-3),
-        ),
-        Mistake(
-            [[1.0, 1.5], [2.0, 0.7], [0.5, 8.0]],
-            "σ for which the two rules differ on random z",
-            "Write the two rules one below the other. Which term stands in only one?",
-            recognize=lambda table: True,
-        ),
-    ),
-)
+    )
+
+
+AGREE = agree()
 
 # --- 4.3 ------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from vae_lib.exercises.chapter_01 import random_gaussians
+from vae_lib.exercises.chapter_01 import pick, random_gaussians
 from vae_lib.exercises.checking import Case, Exercise, Mistake
 
 # --- 6.1 ------------------------------------------------------------------------------------------
@@ -206,63 +206,77 @@ RECALL = Exercise(
 
 # --- 6.3 ------------------------------------------------------------------------------------------
 
-GARMENTS, LATENT_DIM = 1_000_000_000, 10
+COUNTS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven"}
 
 
-def gigabytes(numbers: int, bytes_each: int = 4) -> float:
-    """Return how many GB, 10⁹ bytes, so many numbers for each of a billion garments take."""
-    return GARMENTS * numbers * bytes_each / 1e9
+def memory_variant(generator: Generator) -> Exercise:
+    """Draw another number of garments, and of dimensions."""
+    return memory(int(pick(generator, *COUNTS)), int(pick(generator, 6, 8, 12, 14, 16, 18, 20, 24)))
 
 
-MEMORY = Exercise(
-    id="6.3",
-    title="a billion garments",
-    ask=(
-        "How many gigabytes (10⁹ bytes) do the lifted vectors of a billion garments take, in "
-        "32-bit floats, with d = 10? Give a number."
-    ),
-    stub="my_gigabytes = ...",
-    name="my_gigabytes",
-    kind="number",
-    oracle=lambda: gigabytes(2 * LATENT_DIM + 1),
-    verified="10⁹ garments · 21 numbers · 4 bytes.",
-    mistakes=(
-        Mistake(
-            gigabytes(2 * LATENT_DIM + 1, 8),
-            "64-bit floats",
-            "A 32-bit float has four bytes.",
+def memory(billions: int = 1, d: int = 10) -> Exercise:
+    """Return the exercise for so many garments in d dimensions."""
+    garments = billions * 1_000_000_000
+    said = "a billion" if billions == 1 else f"{COUNTS[billions]} billion"
+    counted = "10⁹" if billions == 1 else f"{billions} · 10⁹"
+
+    def gigabytes(numbers: int, bytes_each: int = 4) -> float:
+        """Return how many GB, 10⁹ bytes, so many numbers for each of the garments take."""
+        return garments * numbers * bytes_each / 1e9
+
+    return Exercise(
+        id="6.3",
+        title=f"{said} garments",
+        ask=(
+            f"How many gigabytes (10⁹ bytes) do the lifted vectors of {said} garments take, in "
+            f"32-bit floats, with d = {d}? Give a number."
         ),
-        Mistake(
-            gigabytes(2 * LATENT_DIM),
-            "μ and σ, and no constant",
-            "The lifted vector has one more number.",
+        stub="my_gigabytes = ...",
+        name="my_gigabytes",
+        kind="number",
+        oracle=lambda: gigabytes(2 * d + 1),
+        verified=f"{counted} garments · {2 * d + 1} numbers · 4 bytes.",
+        vary=memory_variant,
+        mistakes=(
+            Mistake(
+                gigabytes(2 * d + 1, 8),
+                "64-bit floats",
+                "A 32-bit float has four bytes.",
+            ),
+            Mistake(
+                gigabytes(2 * d),
+                "μ and σ, and no constant",
+                "The lifted vector has one more number.",
+            ),
+            Mistake(
+                gigabytes(d),
+                "the means alone, as Euclidean distance needs them",
+                "What meets z², what meets z, and the constant: how many numbers are that?",
+            ),
+            Mistake(
+                gigabytes(2 * d + 1, 1),
+                "one byte for each number",
+                "A byte has 8 bits. How many bytes are 32 bits?",
+            ),
+            Mistake(
+                garments * (2 * d + 1) * 4 / 2**30,
+                "gibibytes, of 2³⁰ bytes",
+                "A gigabyte is 10⁹ bytes here.",
+            ),
+            Mistake(
+                gigabytes(2 * d + 1) * 1e9,
+                "bytes",
+                "Divide by 10⁹.",
+            ),
+            Mistake(
+                gigabytes(2 * d + 1, 32),
+                "32 bytes for each number",
+                "32 bits, not bytes.",
+            ),
         ),
-        Mistake(
-            gigabytes(LATENT_DIM),
-            "the means alone, as Euclidean distance needs them",
-            "What meets z², what meets z, and the constant: how many numbers are that?",
-        ),
-        Mistake(
-            gigabytes(2 * LATENT_DIM + 1, 1),
-            "one byte for each number",
-            "A byte has 8 bits. How many bytes are 32 bits?",
-        ),
-        Mistake(
-            GARMENTS * (2 * LATENT_DIM + 1) * 4 / 2**30,
-            "gibibytes, of 2³⁰ bytes",
-            "A gigabyte is 10⁹ bytes here.",
-        ),
-        Mistake(
-            gigabytes(2 * LATENT_DIM + 1) * 1e9,
-            "bytes",
-            "Divide by 10⁹.",
-        ),
-        Mistake(
-            gigabytes(2 * LATENT_DIM + 1, 32),
-            "32 bytes for each number",
-            "32 bits, not bytes.",
-        ),
-    ),
-)
+    )
+
+
+MEMORY = memory()
 
 EXERCISES = (LIFT, RECALL, MEMORY)

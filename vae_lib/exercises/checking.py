@@ -1,6 +1,7 @@
 """The machinery behind `check`: what an exercise is, and how an answer to it is examined."""
 
 import dis
+import hashlib
 import html
 import linecache
 import os
@@ -25,6 +26,7 @@ ATTEMPTS = 50  # draws of inputs, until no known mistake can pass for right
 STUB_OPERATIONS = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 FOREIGN = (  # files whose lines are not the learner's
     str(Path(__file__).parents[1]),
+    str(Path(__file__).parents[2] / "tools"),
     sysconfig.get_paths()["purelib"],
     sysconfig.get_paths()["stdlib"],
 )
@@ -80,6 +82,7 @@ class Exercise:
     cases: draws them, the example first. verified: what a right answer was compared with.
     parameters: the names of a function's arguments. measure: what is compared in place of the value
     itself, given it and the arguments. shape: of a tensor. options: the texts to choose from.
+    vary: draws the same exercise with other numbers.
     """
 
     id: str
@@ -98,6 +101,18 @@ class Exercise:
     options: tuple[str, ...] = ()
     relative_tolerance: float = 1e-4
     absolute_tolerance: float = 1e-5
+    vary: Callable[[torch.Generator], "Exercise"] | None = None
+
+    def variant(self, seed: int | None) -> "Exercise":
+        """Return the exercise with the numbers of a seed; None is the course's own."""
+        if seed is None or self.vary is None:
+            return self
+        generator = torch.Generator().manual_seed(seed_of(seed, self.id))
+        for _ in range(ATTEMPTS):
+            varied = self.vary(generator)
+            if varied.kind != "number" or _values_differ(varied):
+                return varied
+        raise RuntimeError(f"exercise {self.id}: its variants do not tell the mistakes apart")
 
     @property
     def markdown(self) -> str:
@@ -147,10 +162,13 @@ class _Problem(Exception):
     """Something about the answer that can be said in one line."""
 
 
-def examine(exercise: Exercise, answer: object) -> Verdict:
-    """Return what there is to say of `answer`. Raises nothing but the user's KeyboardInterrupt."""
+def examine(exercise: Exercise, answer: object, seed: int | None = None) -> Verdict:
+    """Return what there is to say of `answer`. Raises nothing but the user's KeyboardInterrupt.
+
+    seed: of the inputs that a function is tried on; None takes other ones each time.
+    """
     try:
-        message = _examine(exercise, answer)
+        message = _examine(exercise, answer, seed)
     except _Untouched:
         todo = "Replace the ... with your answer, run its cell, then this one."
         return Verdict(exercise.id, "not tried yet", todo)
@@ -162,13 +180,13 @@ def examine(exercise: Exercise, answer: object) -> Verdict:
     return Verdict(exercise.id, "right", message)
 
 
-def _examine(exercise: Exercise, answer: object) -> str:
+def _examine(exercise: Exercise, answer: object, seed: int | None) -> str:
     """Return what was verified, or raise a _Problem that says what is wrong."""
     if answer is Ellipsis:
         raise _Untouched
     if exercise.kind == "text":
         return _examine_text(exercise, answer)
-    cases = distinguishing_cases(exercise)
+    cases = distinguishing_cases(exercise, seed)
     expected = [as_numbers(exercise.oracle(*copied(case.arguments))) for case in cases]
     if exercise.kind == "function":
         outcomes = _outcomes_of_function(exercise, answer, cases)
@@ -204,10 +222,17 @@ def _examine_text(exercise: Exercise, answer: object) -> str:
 # --- inputs ---------------------------------------------------------------------------------------
 
 
-def distinguishing_cases(exercise: Exercise) -> list[Case]:
-    """Return fresh cases on which every known mistake differs from the oracle and the others."""
+def seed_of(*parts: object) -> int:
+    """Return a seed for a generator that depends on all parts."""
+    text = "\n".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def distinguishing_cases(exercise: Exercise, seed: int | None = None) -> list[Case]:
+    """Return cases on which every known mistake differs from the oracle and the others."""
+    start = int.from_bytes(os.urandom(6), "big") if seed is None else seed_of(seed, exercise.id)
+    generator = torch.Generator().manual_seed(start)
     for _ in range(ATTEMPTS):
-        generator = torch.Generator().manual_seed(int.from_bytes(os.urandom(6), "big"))
         cases = exercise.cases(generator)
         if exercise.kind != "function" or _all_differ(exercise, cases):
             return cases
@@ -222,6 +247,14 @@ def _all_differ(exercise: Exercise, cases: list[Case]) -> bool:
         all(_equal(exercise, *pair) for pair in zip(rows[i], rows[j], strict=True))
         for i in range(len(rows))
         for j in range(i)
+    )
+
+
+def _values_differ(exercise: Exercise) -> bool:
+    """Tell whether the right number and the known wrong ones are all different."""
+    values = [as_numbers(exercise.oracle()), *(as_numbers(m.answer) for m in exercise.mistakes)]
+    return not any(
+        _equal(exercise, values[i], values[j]) for i in range(len(values)) for j in range(i)
     )
 
 

@@ -23,7 +23,9 @@ def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style) -> None:
     """Draw an estimate as a dot with its 95 % interval."""
     low, high = estimate.low or estimate.value, estimate.high or estimate.value
     reach = [[estimate.value - low], [high - estimate.value]]
-    axes.errorbar([x], [estimate.value], reach, fmt="o", color=color, capsize=4, **style)
+    axes.errorbar(
+        [x], [estimate.value], reach, fmt=style.pop("marker", "o"), color=color, capsize=4, **style
+    )
 
 
 def ladder(estimates: Mapping[str, Estimate]) -> Figure:

@@ -158,7 +158,7 @@ def winner_maps(
         axes.imshow(cells, origin="lower", extent=limits, interpolation="nearest", **picture)
         for number in range(len(mean)):  # the edge of each cell, so that tints need not carry it
             inside = (cells == number).float()
-            if 0 < inside.mean() < 1:
+            if 0 < inside.mean() < 1:  # pragma: no branch - every garment shown has a cell
                 axes.contour(
                     inside, [0.5], extent=limits, colors="black", linewidths=0.7, antialiased=True
                 )
