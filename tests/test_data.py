@@ -2,12 +2,13 @@
 
 import gc
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from tests.mirror import Proxy, small_archives
+from tests.mirror import Proxy, Quiet, small_archives
 from vae_lib import data, fashion_mnist, load_images
 from vae_lib.data import as_unit_interval
 from vae_lib.fashion_mnist import RAW, FashionMNIST, FetchError, fetch_fashion_mnist
