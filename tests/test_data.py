@@ -1,5 +1,6 @@
 """Loading images: whatever is on disk and whatever the network does, never wrong pixels."""
 
+import functools
 import gc
 import socket
 import threading

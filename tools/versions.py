@@ -61,35 +61,15 @@ def make(which: str) -> Path:
     held.write_text("".join(f"{name}=={version}\n" for name, version in constraints(which).items()))
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     # only wheels: an old version without one for this Python is no version that one can install
-    install: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        "-c",
-        held,
-    ]
-    subprocess.run([*install, "--editable", f".[{','.join(extras())}]"], cwd=ROOT, check=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+    install += ["-c", str(held), "--editable", f".[{','.join(extras())}]"]
+    subprocess.run(install, cwd=ROOT, check=True)
     return python
 
 
 def run_tests(python: Path, arguments: list[str]) -> bool:
     """Run the tests in an environment, warnings allowed."""
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        "-W",
-        "default",
-    ]
+    command = [str(python), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-W", "default"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.call([*command, "tests", *arguments], cwd=ROOT, env=environment) == 0
 
