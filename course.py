@@ -28,6 +28,8 @@ COMMANDS = {
     "guide": ("renew what is computed in the instructors' guide", TEST),
     "weights": ("retrain the pretrained weights", []),
     "mutations": ("break the code in many ways, and see that the tests notice", TEST + ["cluster"]),
+    "faults": ("kill, fill up, disconnect, many times: is anything lost?", ALL),
+    "versions": ("run the tests with the lowest and the newest versions allowed", TEST),
     "study": ("train over several seeds and objectives, for notebook 05", []),
     "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
     "assignment": ("write the exercises as an assignment for nbgrader", LAB + ["grade"]),

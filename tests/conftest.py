@@ -1,7 +1,11 @@
 """Fixtures that several tests share."""
 
+import functools
+import hashlib
+import http.server
 import os
 import sys
+import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the layers here are small
 
@@ -9,8 +13,32 @@ import hypothesis
 import pytest
 import torch
 
+EXAMPLES = 100  # of each kind of bad input, where nobody asks for more
+
 hypothesis.settings.register_profile("course", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("course")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--times", type=int, default=1, help="how often each fault happens")
+    parser.addoption("--examples", type=int, default=EXAMPLES, help="of each kind of bad input")
+
+
+def pytest_configure(config):
+    examples = config.getoption("--examples")
+    hypothesis.settings.register_profile(
+        "fuzz",
+        deadline=None,
+        max_examples=examples,
+        derandomize=examples == EXAMPLES,  # CI tries the same ones every time
+        suppress_health_check=list(hypothesis.HealthCheck),
+        print_blob=True,
+    )
+
+
+def pytest_generate_tests(metafunc):
+    if "attempt" in metafunc.fixturenames:
+        metafunc.parametrize("attempt", range(metafunc.config.getoption("--times")))
 
 
 @pytest.fixture
@@ -37,6 +65,44 @@ def index(vae, drawn):
     from vae_lib import PosteriorIndex, encode_dataset
 
     return PosteriorIndex(encode_dataset(vae, drawn.train_images))
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that makes a server the only mirror."""
+    from vae_lib.fashion_mnist import FashionMNIST
+
+    servers = []
+
+    def start(handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch, serve):
+    """A mirror of the small data set; returns the folder that it serves."""
+    from tests.mirror import Quiet, small_archives
+    from vae_lib import fashion_mnist
+    from vae_lib.fashion_mnist import FashionMNIST
+
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    archives = small_archives()
+    for name, content in archives.items():
+        (folder / name).write_bytes(content)
+    digests = {name: hashlib.md5(content).hexdigest() for name, content in archives.items()}
+    monkeypatch.setattr(fashion_mnist, "ARCHIVES", digests)
+    monkeypatch.setattr(FashionMNIST, "resources", list(digests.items()))
+    serve(functools.partial(Quiet, directory=folder))
+    return folder
 
 
 @pytest.fixture(scope="module")

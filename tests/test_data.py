@@ -2,83 +2,17 @@
 
 import functools
 import gc
-import gzip
-import hashlib
-import http.server
 import socket
-import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from tests.mirror import Proxy, Quiet, small_archives
 from vae_lib import data, fashion_mnist, load_images
 from vae_lib.data import as_unit_interval
 from vae_lib.fashion_mnist import RAW, FashionMNIST, FetchError, fetch_fashion_mnist
-
-
-def small_archives() -> dict[str, bytes]:
-    """Four archives in Fashion-MNIST's format, with 20 and 10 garments."""
-    pixels = torch.randint(0, 256, (30, 28, 28), generator=torch.Generator().manual_seed(0))
-    archives = {}
-    for name, start, count in (("train", 0, 20), ("t10k", 20, 10)):
-        body = pixels[start : start + count].to(torch.uint8).numpy().tobytes()
-        header = struct.pack(">IIII", 2051, count, 28, 28)
-        archives[f"{name}-images-idx3-ubyte.gz"] = gzip.compress(header + body, mtime=0)
-        header = struct.pack(">II", 2049, count)
-        archives[f"{name}-labels-idx1-ubyte.gz"] = gzip.compress(
-            header + bytes(i % 10 for i in range(count)), mtime=0
-        )
-    return archives
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-class Proxy(Quiet):
-    """Answers every request with a friendly page, as the network of a hotel does."""
-
-    def do_GET(self):
-        page = b"<html>Welcome! Please log in.</html>"
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """Return a function that makes a server the only mirror."""
-    servers = []
-
-    def start(handler):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def mirror(tmp_path, monkeypatch, serve):
-    """A mirror of the small data set; returns the folder that it serves."""
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    archives = small_archives()
-    for name, content in archives.items():
-        (folder / name).write_bytes(content)
-    digests = {name: hashlib.md5(content).hexdigest() for name, content in archives.items()}
-    monkeypatch.setattr(fashion_mnist, "ARCHIVES", digests)
-    monkeypatch.setattr(FashionMNIST, "resources", list(digests.items()))
-    serve(functools.partial(Quiet, directory=folder))
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """FAISS and the vector database find what exact search finds, or say that they do not."""
 
 import builtins
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from vae_lib.engines import (
     resampled,
 )
 from vae_lib.engines.faiss_index import KIND, SPREAD
-from vae_lib.engines.milvus_index import fingerprint
+from vae_lib.engines.milvus_index import FIELD, fingerprint
 from vae_lib.engines.recall import draws
 from vae_lib.lifted import Lifting
 
@@ -133,9 +134,9 @@ def test_too_few_found_are_searched_exactly():
 
 
 def test_the_average_gaussian_of_a_cell(cells):
-    cell_of, averages = cells._cells(200, seed=0)
+    averages = cells._averages(cells.cell_of)
     assert averages.mean.shape == (cells.cells, 10)
-    member = torch.from_numpy(cell_of == 3)
+    member = cells.cell_of == 3
     own = cells.exact.posteriors[member]
     torch.testing.assert_close(averages.mean[3], own.mean.mean(dim=0))
     variance = own.std.square().mean(dim=0) + SPREAD * own.mean.var(dim=0, correction=0)
@@ -167,15 +168,16 @@ def test_other_files_are_refused(index, tmp_path):
 
 
 def test_parts_that_do_not_belong_together_are_refused(index, tmp_path):
-    engine = FaissIndex(index.posteriors[:100])
-    tensors, _ = load_tensors(engine.save(tmp_path / "whole"), KIND)
+    engine = FaissIndex(index.posteriors[:100], cells=5)
+    tensors, facts = load_tensors(engine.save(tmp_path / "whole"), KIND)
     others = index.posteriors[:90]
     for parts, message in (
-        ({"mean": tensors["mean"]}, r"holds \['mean'\]; expected mean, std and index"),
-        (tensors | {"index": tensors["index"][:20]}, "no index that FAISS can read"),
-        (tensors | {"mean": others.mean, "std": others.std}, "an index of other garments"),
+        ({"mean": tensors["mean"]}, "expected mean and std in float32"),
+        (tensors | {"mean": others.mean, "std": others.std}, r"cell_of: expected int64 \[90\]"),
+        (tensors | {"cell_of": tensors["cell_of"].int()}, r"got torch.int32 \[100\]"),
+        (tensors | {"cell_of": tensors["cell_of"] + 1}, "expected cells from 0 on"),
     ):
-        save_tensors(tmp_path / "faiss", KIND, parts, {})
+        save_tensors(tmp_path / "faiss", KIND, parts, {"nprobe": facts["nprobe"]})
         with pytest.raises(ValueError, match=message):
             FaissIndex.load(tmp_path / "faiss")
 
@@ -340,6 +342,27 @@ def test_an_insert_that_was_killed_goes_on(few, tmp_path):
     assert len(engine) == 3000
     assert engine.verify_recall(at_least=0.999) >= 0.999
     engine.close()
+
+
+@needs_milvus
+@pytest.mark.slow
+def test_an_index_that_was_half_written_is_built_again(few, tmp_path):
+    """The embedded database writes it in place: a process killed meanwhile leaves a part of it."""
+    path = tmp_path / "wardrobe.db"
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        engine.insert(progress=False)
+    MilvusIndex(few, path).close()  # which writes the index
+    half_written = list(path.rglob("indexes/*"))
+    assert half_written
+    for file in half_written:
+        file.write_bytes(file.read_bytes()[:50])
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        assert engine.verify_recall(at_least=0.999) >= 0.999
+        engine.client.release_collection(engine.collection)
+        engine.client.drop_index(engine.collection, FIELD)  # and killed here, before the new one
+    with contextlib.closing(MilvusIndex(few, path)) as engine:
+        assert engine.client.describe_index(engine.collection, FIELD)["index_type"] == "FLAT"
+        assert engine.verify_recall(at_least=0.999) >= 0.999
 
 
 @needs_milvus

@@ -1,8 +1,13 @@
 """What course.py lab and course.py app start: on this machine only, and without delay."""
 
+import contextlib
+import http.client
 import json
+import re
+import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,7 +72,7 @@ def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     from tools import app
 
     assert app.main(["--Voila.ip=0.0.0.0"]) == 0
-    assert started[0][-1] == "--Voila.ip=127.0.0.1"
+    assert [word for word in started[0] if "ip=" in word][-1] == "--Voila.ip=127.0.0.1"
     assert "--token" in started[0]
     assert "--Voila.kernel_websocket_connection_class=tools.nodelay.NoDelay" in started[0]
 
@@ -116,3 +121,183 @@ def test_a_missing_browser_is_told_how_to_get(monkeypatch):
     playwright.chromium.executable_path = sys.executable
     monkeypatch.setattr(browser.shutil, "which", lambda name: None)
     assert browser.find_chromium(playwright) == sys.executable
+
+
+# --- a visitor of the running servers -------------------------------------------------------------
+
+
+class Visitor:
+    """Asks a server, with its token or without one."""
+
+    def __init__(self, address: str, token: str | None):
+        self.host = address.removeprefix("http://")
+        self.token = token
+
+    def ask(self, method: str, path: str) -> tuple[int, str]:
+        """Return the status and the text of the answer."""
+        headers = {"Authorization": f"token {self.token}"} if self.token else {}
+        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=120)) as connection:
+            connection.request(method, path, headers=headers)
+            with connection.getresponse() as answer:
+                return answer.status, answer.read().decode(errors="replace")
+
+    def kernel(self, page: str):
+        """Open the channel of the kernel that a page belongs to."""
+        import websocket
+
+        token = f"&token={self.token}" if self.token else ""
+        return websocket.create_connection(
+            f"ws://{self.host}/api/kernels/{kernel_of(page)}/channels?session_id=visitor{token}",
+            timeout=120,
+        )
+
+
+def kernel_of(page: str) -> str:
+    """Return the number of the kernel that a page belongs to."""
+    return re.search(r'"kernelId": "([\w-]+)"', page)[1]
+
+
+def serve(tool: str, *arguments: str):
+    for needed in ("voila", "playwright", "websocket"):
+        pytest.importorskip(needed, reason="python3 course.py test --all")
+    from tools import browser
+
+    return browser.serve(tool, *arguments, VAE_LIB_IMAGES="drawn")
+
+
+@pytest.fixture(scope="module")
+def app():
+    """The app's address and token."""
+    with serve("app") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_lab(tmp_path_factory):
+    """JupyterLab's address and token."""
+    with serve("lab", f"--ServerApp.root_dir={tmp_path_factory.mktemp('root')}") as running:
+        yield running
+
+
+@pytest.fixture(params=["app", "running_lab"])
+def address(request) -> str:
+    """The address of either server, without its token."""
+    return request.getfixturevalue(request.param)[0]
+
+
+@pytest.fixture(scope="module")
+def page(app) -> str:
+    """The app's page, as the server sends it."""
+    status, text = Visitor(*app).ask("GET", "/")
+    assert status == 200
+    return text
+
+
+PATHS = ["/", "/lab", "/api/contents", "/api/kernels", "/api/terminals", "/voila/render/x.ipynb"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+def test_without_the_token_nothing_is_shown_and_nothing_started(address, path):
+    for stranger in (Visitor(address, None), Visitor(address, "guessed")):
+        for method in ("GET", "POST"):
+            status, text = stranger.ask(method, path)
+            assert status in (302, 403, 404, 405), (method, path)
+            assert "kernelId" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has other loopback addresses")
+def test_another_address_of_this_machine_reaches_nothing(address):
+    port = int(address.rsplit(":")[-1])
+    socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=60)
+
+
+@pytest.mark.slow
+def test_the_app_shows_no_code_and_no_files(app, page, tmp_path):
+    visitor = Visitor(*app)
+    assert "vae-explorer" in page
+    for code in ("load_pretrained", "encode_dataset", "garment_z"):
+        assert code not in page
+    (tmp_path / "mine.png").write_bytes(b"secret")
+    up = "/".join([".."] * 20)
+    for path in (
+        "/explorer.ipynb",
+        "/course.py",
+        "/voila/files/course.py",
+        "/voila/files/docs/explorer.png",
+        f"/voila/files/{up}{tmp_path}/mine.png",
+        f"/voila/files/{up.replace('.', '%2e')}{tmp_path}/mine.png",
+        f"/voila/static/{up}{tmp_path}/mine.png",
+        "/voila/static/../app.py",
+        "/voila/tree",
+        "/voila/api/contents",
+        "/api/contents",
+        "/api/kernelspecs",
+    ):
+        status, text = visitor.ask("GET", path)
+        assert status in (302, 403, 404), path
+        assert "secret" not in text
+        assert "import" not in text
+
+
+@pytest.mark.slow
+def test_the_app_starts_nothing_for_a_visitor(app, page):
+    visitor = Visitor(*app)
+    restart = f"/api/kernels/{kernel_of(page)}/restart"
+    for path in ("/api/kernels", "/api/sessions", "/api/terminals", restart):
+        assert visitor.ask("POST", path)[0] in (403, 404, 405), path
+
+
+@pytest.mark.slow
+def test_the_app_takes_no_template_from_a_visitor(app, tmp_path):
+    """A template is code that the server runs; Voilà 0.5.8 took one from anywhere on the disk."""
+    template = tmp_path / "voila" / "templates" / "theirs"
+    template.mkdir(parents=True)
+    (template / "conf.json").write_text('{"base_template": "lab"}')
+    ran = tmp_path / "it ran"
+    code = f"cycler.__init__.__globals__.os.mkdir({str(ran)!r})"
+    (template / "index.html.j2").write_text("{{ " + code + " }}")
+    up = "/".join([".."] * 20)
+    status, page = Visitor(*app).ask("GET", f"/?template={up}{template}&theme=theirs")
+    assert not ran.exists()
+    assert status == 200
+    assert "kernelId" in page  # the page as it always is
+    assert "theirs" not in page
+
+
+@pytest.mark.slow
+def test_the_app_runs_no_code_of_a_visitor(app, page, tmp_path):
+    """Widgets' messages pass to the kernel, and nothing else does."""
+    websocket = pytest.importorskip("websocket")
+    visitor = Visitor(*app)
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        Visitor(app[0], None).kernel(page)
+    channel = visitor.kernel(page)
+    ran = tmp_path / "it ran"
+    code = {"code": f"import os; os.mkdir({str(ran)!r})", "silent": False, "cursor_pos": 0}
+    forbidden = ["execute", "complete", "inspect", "history", "is_complete", "debug", "interrupt"]
+    asked = {}
+
+    def send(kind: str, content: dict, stream: str = "shell") -> None:
+        asked[uuid.uuid4().hex] = kind
+        header = {"msg_id": list(asked)[-1], "msg_type": kind, "session": "visitor"}
+        header |= {"username": "", "version": "5.4", "date": "2026-01-01T00:00:00Z"}
+        message = {"channel": stream, "header": header, "parent_header": {}}
+        channel.send(json.dumps(message | {"metadata": {}, "content": content}))
+
+    for kind in forbidden:
+        for stream in ("shell", "control", "stdin"):
+            send(f"{kind}_request", code, stream)
+    send("comm_info_request", {})  # the last, and the only one that is answered
+    answered = set()
+    while "comm_info_request" not in answered:
+        message = json.loads(channel.recv())
+        parent = message["parent_header"].get("msg_id")
+        if message["msg_type"].endswith("_reply") and parent in asked:
+            answered.add(asked[parent])
+    channel.close()
+    assert answered == {"comm_info_request"}
+    assert not ran.exists()

@@ -247,12 +247,12 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs: expected 1 to"),
+        ({"epochs": 0}, "epochs: expected at least 1"),
         ({"batch_size": 0}, "batch_size"),
         ({"free_bits": -1.0}, "free_bits"),
         ({"beta": math.nan}, "beta"),
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"seed": -1}, "seed: expected 0 to"),
+        ({"seed": -1}, "seed: expected at least 0"),
     ],
 )
 def test_bad_settings_are_named(few, arguments, message):

@@ -1,6 +1,8 @@
 """`course.py app`: the explorer alone, as a page of its own, served by Voilà on 127.0.0.1.
 
-The address that it prints holds a token, so that other users of this machine stay out.
+The address that it prints holds a token, so that other users of this machine stay out. Who has the
+token moves sliders and no more: of a visitor's messages, Voilà hands only those of widgets to the
+kernel. What it would take besides, it is told here not to.
 """
 
 import os
@@ -24,6 +26,14 @@ explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, images.train_images)
 explorer.garment_z(11)
 explorer
 """
+LAST_WORD = [
+    "--Voila.ip=127.0.0.1",  # this machine only
+    # a template is code, and Voilà would take the one that the address names
+    "--VoilaConfiguration.allow_template_override=NO",
+    "--VoilaConfiguration.allow_theme_override=NO",
+    "--VoilaConfiguration.file_allowlist=['']",  # no file of the folder that it was started in
+    "--VoilaConfiguration.show_tracebacks=False",
+]
 # Voilà's page as it is, but for a font that it would fetch from elsewhere: nothing here uses it
 TEMPLATE = """\
 {% extends 'voila/templates/lab/index.html.j2' %}
@@ -72,8 +82,7 @@ def main(arguments: list[str]) -> int:
             command.append(f"--VoilaConfiguration.extension_denylist={extension}")
         command += arguments
         command += no_delay("voila.app", "Voila")
-        # the last word is ours: the server listens on this machine only
-        command += ["--Voila.ip=127.0.0.1"]
+        command += LAST_WORD
         # in ROOT it finds tools.nodelay
         server = subprocess.Popen(command, cwd=ROOT, env=environment)
         while True:

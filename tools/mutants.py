@@ -214,8 +214,8 @@ POSTERIORS = [
     mutant(
         "last-chunk-not-encoded",
         "vae_lib/posteriors.py",
-        "for chunk in batch.split(CHUNK):",
-        "for chunk in batch.split(CHUNK)[: max(1, len(batch) // CHUNK)]:",
+        "for chunk in batch.split(CHUNK) if",
+        "for chunk in batch.split(CHUNK)[: max(1, len(batch) // CHUNK)] if",
         "test_weights.py::test_encode_dataset_is_the_encoder_chunk_by_chunk_and_takes_batches",
     ),
     mutant(
@@ -413,8 +413,8 @@ ENGINES = [
     mutant(
         "cell-with-mean-std",
         "vae_lib/engines/faiss_index.py",
-        "variance = total.index_add(0, cell, posteriors.std.cpu().double().square()) / count",
-        "variance = (total.index_add(0, cell, posteriors.std.cpu().double()) / count).square()",
+        "variance = total.index_add(0, cell_of, posteriors.std.cpu().double().square()) / count",
+        "variance = (total.index_add(0, cell_of, posteriors.std.cpu().double()) / count).square()",
         "test_engines.py::test_the_average_gaussian_of_a_cell",
     ),
     mutant(

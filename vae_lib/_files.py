@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> Path:
     """Let `write` fill a temporary file beside `path`, then rename it.
 
-    The folder is made where it is missing. On an error, a full disk say, `path` is as it was.
+    The folder is made where it is missing. On an error, a full disk say, `path` is as it was. A
+    process that is killed leaves a hidden file beside it, `.NAME.….new`, which nobody ever reads.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if path.is_dir():
         raise ValueError(f"path: {path} is a folder; expected the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,11 +50,20 @@ def _umask() -> int:
 def save_tensors(
     path: str | os.PathLike, kind: str, tensors: dict[str, torch.Tensor], facts: dict[str, str]
 ) -> Path:
-    """Save tensors as safetensors, with `kind` and further text in the file's own header."""
+    """Save tensors as safetensors, with `kind` and further text in the file's own header.
+
+    Raises an OSError where the disk is full, or the folder cannot be written to.
+    """
     # copies, since safetensors refuses tensors that share memory
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    metadata = {"kind": kind, **facts}
-    return write_atomically(path, lambda file: save_file(tensors, file, metadata=metadata))
+
+    def write(file: Path) -> None:
+        try:
+            save_file(tensors, file, metadata={"kind": kind, **facts})
+        except SafetensorError as error:  # its own word for a full disk
+            raise OSError(f"{path} could not be written: {error}") from error
+
+    return write_atomically(path, write)
 
 
 def load_tensors(
@@ -63,7 +73,7 @@ def load_tensors(
 
     Raises FileNotFoundError, or a ValueError for a file that is truncated or of another kind.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise FileNotFoundError(f"path: there is no file {path}")
     try:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from vae_lib._checks import is_float, is_plain, require_int
 from vae_lib.fashion_mnist import FetchError, fetch_fashion_mnist
 from vae_lib.folder import describe_unreadable, read_folder, split
 from vae_lib.garments import CLASS_NAMES, FACTOR_NAMES, draw_garments
@@ -52,7 +53,7 @@ class UnknownSource(FileNotFoundError, ValueError):
 def default_root() -> Path:
     """Return the data folder: VAE_LIB_DATA where it is set, else `data/` in the checkout."""
     configured = os.environ.get("VAE_LIB_DATA")
-    return Path(configured).expanduser() if configured else checkout_data()
+    return Path(os.path.expanduser(configured)) if configured else checkout_data()
 
 
 def checkout_data() -> Path:
@@ -88,7 +89,7 @@ def load_images(
         return load_folder(_existing(source), seed=seed)
     if source == "drawn":
         return _drawn(seed)
-    root = Path(root).expanduser() if root is not None else default_root()
+    root = Path(os.path.expanduser(root)) if root is not None else default_root()
     try:
         return _fashion_mnist(root)
     except FetchError as error:
@@ -123,6 +124,7 @@ def load_folder(
     says why. Raises a FileNotFoundError where there is no such folder, a ValueError for one with
     fewer than two pictures that can be read.
     """
+    require_int("seed", seed, least=0)
     pictures = read_folder(path, invert, trim)
     if pictures.unreadable:
         total = len(pictures.unreadable) + len(pictures.files)
@@ -176,8 +178,8 @@ def as_unit_interval(x: Tensor) -> Float[Tensor, "batch 1 28 28"]:
 
     Raises a TypeError for another type, a ValueError for another shape or range.
     """
-    if not isinstance(x, Tensor) or not (x.dtype == torch.uint8 or x.dtype.is_floating_point):
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+    if not isinstance(x, Tensor) or not (is_float(x) or (x.dtype == torch.uint8 and is_plain(x))):
+        got = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x: expected a tensor of uint8 or float images, got {got}")
     if x.dim() != 4 or x.shape[1:] != (1, 28, 28):
         raise ValueError(f"x: expected images of shape [B, 1, 28, 28], got {list(x.shape)}")

@@ -31,6 +31,7 @@ from torchvision.datasets import FashionMNIST  # noqa: E402
 
 PATIENCE = 5.0  # seconds that a silent network gets
 RAW = Path("FashionMNIST") / "raw"
+UNPACKING = ".unpacking-"  # how the temporary folders begin
 ARCHIVES: dict[str, str] = dict(FashionMNIST.resources)  # name: MD5, as published
 
 
@@ -74,16 +75,19 @@ def _verified(home: Path) -> bool:
     """Are the unpacked files those that were made from verified archives?"""
     try:
         recorded = json.loads((home / RAW / "verified.json").read_text())
-        return bool(recorded) and all(
+        unpacked = {archive.removesuffix(".gz") for archive in ARCHIVES}
+        return recorded.keys() == unpacked and all(
             _md5(home / RAW / name) == digest for name, digest in recorded.items()
         )
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
 def _unpack(root: Path, home: Path) -> None:
     """Unpack in a temporary folder, then move the finished files into place."""
-    with tempfile.TemporaryDirectory(dir=home / "FashionMNIST", prefix=".unpacking-") as name:
+    for left in (home / "FashionMNIST").glob(UNPACKING + "*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=home / "FashionMNIST", prefix=UNPACKING) as name:
         raw = Path(name) / RAW
         raw.mkdir(parents=True)
         for folder in {root, home}:

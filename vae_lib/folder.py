@@ -50,7 +50,7 @@ def read_folder(path: str | os.PathLike, invert: Invert = "auto", trim: bool = F
     Raises a FileNotFoundError where there is no such folder, a ValueError for a folder that cannot
     be opened, holds no picture, or holds only unreadable ones, with the name of one of them.
     """
-    if invert not in ("auto", True, False):
+    if not isinstance(invert, str | bool) or invert not in ("auto", True, False):
         raise ValueError(f"invert: expected 'auto', True or False, got {invert!r}")
     if not isinstance(trim, bool):
         raise TypeError(f"trim: expected True or False, got {trim!r}")

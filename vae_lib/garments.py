@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from vae_lib._checks import require_int
+
 FACTOR_NAMES = [
     "brightness",  # dark to light
     "width",  # of body, legs or bag; of a boot's shaft
@@ -62,8 +64,8 @@ def draw_garments(count: int, seed: int = 0) -> Garments:
     Returns images [N, 1, 28, 28], labels [N] and factors [N, F], uniform in [0, 1].
     Raises a TypeError for what is not an int, a ValueError for one that is too small.
     """
-    _check_int("count", count, 1)
-    _check_int("seed", seed, 0)
+    require_int("count", count, least=1)
+    require_int("seed", seed, least=0)
     decks = np.tile(np.arange(10), (-(-count // 10), 1))
     labels = np.random.default_rng([seed, 0]).permuted(decks, axis=1).reshape(-1)[:count]
     factors = np.random.default_rng([seed, 1]).random((count, len(FACTOR_NAMES)), np.float32)
@@ -105,17 +107,10 @@ def class_factors(label: int) -> list[str]:
 
     Raises a TypeError or a ValueError for a label that is not an int in 0 to 9.
     """
-    _check_int("label", label, 0)
+    require_int("label", label, least=0)
     if label >= len(CLASS_NAMES):
         raise ValueError(f"label: expected at most {len(CLASS_NAMES) - 1}, got {label}")
     return [name for name, has in zip(FACTOR_NAMES, _HAS_FACTOR[label], strict=True) if has]
-
-
-def _check_int(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
 def _draw(label: int, factors: Array) -> Array:

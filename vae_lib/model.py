@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
+from vae_lib._checks import is_float, require_int
 from vae_lib.data import as_unit_interval
 
 PIXELS = 28 * 28
@@ -30,10 +31,7 @@ class VAE(nn.Module):
 
     def __init__(self, latent_dim: int = 10):
         super().__init__()
-        if not isinstance(latent_dim, int):
-            raise TypeError(f"latent_dim: expected an int, got {type(latent_dim).__name__}")
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim: expected at least 1, got {latent_dim}")
+        require_int("latent_dim", latent_dim, least=1)
         self.latent_dim = latent_dim
         self.encoder = _perceptron(PIXELS, *HIDDEN, 2 * latent_dim)
         self.decoder = _perceptron(latent_dim, *reversed(HIDDEN), PIXELS)
@@ -51,9 +49,13 @@ class VAE(nn.Module):
     def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli:
         """Return p(x|z), independent over pixels, of shape [B, 1, 28, 28].
 
-        Raises a ValueError where z is not of shape [B, d]. NaN passes through: a training that
+        Raises a TypeError where z is no tensor of floats, a ValueError where it is not of shape
+        [B, d]. NaN passes through: a training that
         diverges is for `fit` to tell.
         """
+        if not isinstance(z, Tensor) or not is_float(z):
+            got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
+            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
         if z.dim() != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
         logits = self.decoder(z.float()).float()
@@ -66,12 +68,10 @@ class VAE(nn.Module):
         Raises a TypeError where z is no tensor of floats, a ValueError where it is not finite or
         not of shape [B, d].
         """
-        if not isinstance(z, Tensor) or not z.dtype.is_floating_point:
-            got = z.dtype if isinstance(z, Tensor) else type(z).__name__
-            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
+        p = self.likelihood(z)
         if not z.float().isfinite().all():
             raise ValueError("z: expected finite float32 numbers, got NaN or infinity among them")
-        return self.likelihood(z).mean
+        return p.mean
 
     def extra_repr(self) -> str:
         return f"latent_dim={self.latent_dim}"

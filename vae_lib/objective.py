@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from vae_lib._checks import require, require_int
+
 
 class LatentVariableModel(Protocol):
     """What the bounds need of a model."""
@@ -37,6 +39,7 @@ def kl_to_prior(q: Normal) -> Float[Tensor, "batch latent"]:
     ½ (μ² + σ² − 1 − log σ²): Kingma and Welling,
     Auto-Encoding Variational Bayes (2014), appendix B.
     """
+    require("q", q, Distribution, "a Normal")
     return 0.5 * (q.mean**2 + q.variance - 1) - q.stddev.log()
 
 
@@ -46,11 +49,18 @@ def log_prob_of_image(p: Distribution, x: Tensor) -> Float[Tensor, " batch"]:
     return log_prob.flatten(start_dim=1).sum(dim=1) if log_prob.dim() > 1 else log_prob
 
 
+def _require_model(vae: object) -> None:
+    if not (hasattr(vae, "encode") and hasattr(vae, "likelihood")):
+        got = type(vae).__name__
+        raise TypeError(f"vae: expected a model with encode and likelihood, got {got}")
+
+
 def _as_float(x: Tensor) -> Tensor:
     return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 def _noise(q: Normal, generator: torch.Generator | None) -> Float[Tensor, "batch latent"]:
+    require("generator", generator, (torch.Generator, type(None)), "a torch.Generator or None")
     # drawn where the generator lives, so that a seed means the same on every device
     device = generator.device if generator is not None else q.mean.device
     noise = torch.randn(q.mean.shape, generator=generator, device=device, dtype=q.mean.dtype)
@@ -69,6 +79,7 @@ def elbo(
     x: images [B, ...], uint8 or float. eps: the noise ε [B, d]; drawn with `generator` by default.
     Raises a ValueError where eps has another shape than μ.
     """
+    _require_model(vae)
     q = vae.encode(x)
     if eps is None:
         eps = _noise(q, generator)
@@ -96,10 +107,8 @@ def importance_weighted_bound(
     Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders (2016), theorem 1. A single
     estimate may exceed log p(x). Raises a ValueError where samples < 1.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int):
-        raise TypeError(f"samples: expected an int, got {type(samples).__name__}")
-    if samples < 1:
-        raise ValueError(f"samples: expected at least 1, got {samples}")
+    _require_model(vae)
+    require_int("samples", samples, least=1)
     q = vae.encode(x)
     prior = Normal(torch.zeros_like(q.mean), torch.ones_like(q.mean))
     log_weights = []

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lib._checks import is_plain, require
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.model import VAE
 from vae_lib.threads import one_thread
@@ -52,7 +53,7 @@ def as_numbers(name: str, values: object, expected: str) -> Tensor:
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         got = f"{type(values).__name__} {values!r:.60}"
         raise TypeError(f"{name}: expected {expected}, got {got}") from error
-    if values.is_complex() or values.layout != torch.strided:
+    if values.is_complex() or not is_plain(values):
         raise TypeError(f"{name}: expected {expected}, got {values.dtype}, {values.layout}")
     return values.detach().clone()
 
@@ -94,8 +95,16 @@ class Posteriors:
         return len(self.mean)
 
     def __getitem__(self, garments: slice | Tensor) -> "Posteriors":
-        """Return the posteriors of some garments: a slice, a mask or a tensor of indices."""
-        return Posteriors(self.mean[garments], self.std[garments])
+        """Return the posteriors of some garments: a slice, a mask or a tensor of indices.
+
+        Raises an IndexError for what is none, and for a garment that there is not.
+        """
+        try:
+            return Posteriors(self.mean[garments], self.std[garments])
+        except (IndexError, RuntimeError) as error:
+            raise IndexError(
+                f"garments: expected a slice, a mask or indices of {len(self)} garments: {error}"
+            ) from error
 
     @property
     def latent_dim(self) -> int:
@@ -158,9 +167,18 @@ class Posteriors:
     def load(cls, path: str | os.PathLike) -> "Posteriors":
         """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file."""
         tensors, _ = load_tensors(path, KIND)
-        if tensors.keys() != {"mean", "std"}:
-            raise ValueError(f"path: {path} holds {sorted(tensors)}; expected mean and std")
-        return cls(**tensors)
+        try:
+            return posteriors_from(tensors)
+        except ValueError as error:
+            raise ValueError(f"path: {path} does not hold posteriors: {error}") from error
+
+
+def posteriors_from(tensors: dict[str, Tensor]) -> Posteriors:
+    """Return the posteriors that a file holds, or raise a ValueError."""
+    found = {name: tensor.dtype for name, tensor in tensors.items()}
+    if found != {"mean": torch.float32, "std": torch.float32}:
+        raise ValueError(f"expected mean and std in float32, got {found or 'nothing'}")
+    return Posteriors(**tensors)
 
 
 def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:
@@ -201,18 +219,19 @@ def encode_dataset(vae: VAE, x: Tensor | Iterable[Tensor]) -> Posteriors:
     a time, for a wardrobe larger than memory. The result lies on the CPU, whatever `vae` runs on.
     Raises as `VAE.encode` does, and a ValueError where there is no image.
     """
+    require("vae", vae, torch.nn.Module, "a VAE")
     if not isinstance(x, Iterable):
         raise TypeError(f"x: expected a tensor or batches of images, got {type(x).__name__}")
     device = next(vae.parameters()).device
-    batches = x.split(CHUNK) if isinstance(x, Tensor) else x
+    batches = [x] if isinstance(x, Tensor) else x
     means, stds = [], []
     with one_thread():
         for batch in batches:
             if not isinstance(batch, Tensor):
                 got = type(batch).__name__
                 raise TypeError(f"x: expected a tensor of images or batches of them, got {got}")
-            for chunk in batch.split(CHUNK):
-                q = vae.encode(chunk.to(device))
+            for chunk in batch.split(CHUNK) if batch.dim() and is_plain(batch) else [batch]:
+                q = vae.encode(chunk.to(device) if is_plain(chunk) else chunk)
                 means.append(q.mean.cpu())
                 stds.append(q.stddev.cpu())
     if not sum(map(len, means)):

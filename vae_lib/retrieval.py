@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy.special import chdtri
 from torch import Tensor
 
+from vae_lib._checks import require
 from vae_lib.lifted import LiftedForm, Lifting, neighbors_together
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
@@ -284,6 +285,7 @@ def roundtrip(vae: VAE, z: object) -> Float[Tensor, "query latent"]:
     The picture of a z that is like no garment is still a picture; the encoder takes it to a place
     where it has seen pictures. z: [d] or [Q, d]; errors as `as_queries`.
     """
+    require("vae", vae, VAE, "a VAE")
     device = next(vae.parameters()).device
     queries = as_queries(z, vae.latent_dim, device).float()
     return vae.encode(vae.decode(queries)).mean
@@ -295,6 +297,8 @@ def gated_search(vae: VAE, index: PosteriorIndex, z: object, k: int = 10) -> Nei
     `.familiar` says which: whether z lies inside some garment's 99.9 % ellipsoid (its smallest
     Mahalanobis² is below the quantile of χ² with d degrees of freedom). Errors as `search`.
     """
+    require("vae", vae, VAE, "a VAE")
+    require("index", index, PosteriorIndex, "a PosteriorIndex")
     device = index.posteriors.mean.device
     queries = as_queries(z, index.latent_dim, device)
     familiar = index.is_familiar(queries)

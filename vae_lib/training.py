@@ -12,6 +12,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from vae_lib._checks import LARGEST, is_plain, require, require_int
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.data import Images, as_unit_interval
 from vae_lib.model import VAE
@@ -70,20 +71,17 @@ class _Settings:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-            if not least <= value < 2**32:
-                raise ValueError(f"{name}: expected {least} to 2**32 - 1, got {value}")
+            require_int(name, getattr(self, name), least)
+        require("bfloat16", self.bfloat16, bool, "True or False")
         for name in ("free_bits", "beta", "learning_rate"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)):
                 raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
         for name in ("free_bits", "beta"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not 0 <= value <= LARGEST:  # false for NaN, too
                 raise ValueError(f"{name}: expected a number of at least 0, got {value!r}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        if not 0 < self.learning_rate <= LARGEST:
             raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate!r}")
 
 
@@ -125,7 +123,11 @@ def fit(
     FloatingPointError where the loss is no longer finite.
     """
     pixels = images.train_images if isinstance(images, Images) else images
-    as_unit_interval(pixels if pixels.is_floating_point() else pixels[:1])  # said at the door
+    require("vae", vae, VAE, "a VAE")
+    require("progress", progress, bool, "True or False")
+    require("images", pixels, Tensor, "Images or a tensor [N, 1, 28, 28]")
+    few = pixels.dtype == torch.uint8 and pixels.dim() and is_plain(pixels)
+    as_unit_interval(pixels[:1] if few else pixels)  # said at the door
     if len(pixels) < HELD_OUT:
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
     settings = _Settings(
@@ -226,6 +228,11 @@ def mean_terms(vae: VAE, images: Tensor, seed: int = 0, batch_size: int = 1000) 
 
     One sample of z for each image; the same noise for the same seed.
     """
+    require("vae", vae, torch.nn.Module, "a model with parameters")
+    require("images", images, Tensor, "a tensor of images")
+    require_int("seed", seed, least=0)
+    require_int("batch_size", batch_size, least=1)
+    as_unit_interval(images[:1] if images.dim() and is_plain(images) else images)
     device = next(vae.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     sums = _TermSums()
@@ -242,9 +249,12 @@ def permutation_loss(vae: VAE, images: Tensor, seed: int = 0) -> list[float]:
     One number for each dimension j. Near 0 says that the decoder does not listen to z_j, whatever
     its KL. images: at least two, [B, 1, 28, 28]; the same samples are used for every dimension.
     """
-    generator = torch.Generator().manual_seed(seed)
-    device = next(vae.parameters()).device
-    x = as_unit_interval(images.to(device))
+    require("vae", vae, VAE, "a VAE")
+    require_int("seed", seed, least=0)
+    x = as_unit_interval(images).to(next(vae.parameters()).device)
+    if len(x) < 2:
+        raise ValueError(f"images: expected at least two, got {len(x)}")
+    generator, device = torch.Generator().manual_seed(seed), x.device
     q = vae.encode(x)
     z = q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator).to(device)
     # a shift by a random number of places leaves no image its own z_j
@@ -277,34 +287,53 @@ def _load_checkpoint(
 ) -> History:
     """Put what a checkpoint holds into `vae` and `optimizer`, or nothing where it does not fit."""
     tensors, facts = load_tensors(path, CHECKPOINT)
-    expected = {f"vae.{name}": tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
     try:
         found = json.loads(facts["settings"])
-        history = json.loads(facts["history"])
-        restored = History(Curves(**history["train"]), Curves(**history["validation"]))
         for name, value in asdict(settings).items():
             if found[name] != value:
                 raise ValueError(
                     f"it was made with {name}={found[name]}, now it is {value}; "
                     "go on with the same settings, or name another file"
                 )
-        adam: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("adam."):
-                _, index, key = name.split(".")
-                adam.setdefault(int(index), {})[key] = tensor
+        restored = _history_from(json.loads(facts["history"]), settings)
+        expected = {f"vae.{name}": _kind(tensor) for name, tensor in vae.state_dict().items()}
         for number, parameter in enumerate(vae.parameters()):
-            expected[f"adam.{number}.step"] = ()
-            expected[f"adam.{number}.exp_avg"] = tuple(parameter.shape)
-            expected[f"adam.{number}.exp_avg_sq"] = tuple(parameter.shape)
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            expected[f"adam.{number}.step"] = ((), torch.float32)
+            expected[f"adam.{number}.exp_avg"] = _kind(parameter)
+            expected[f"adam.{number}.exp_avg_sq"] = _kind(parameter)
+        if {name: _kind(tensor) for name, tensor in tensors.items()} != expected:
             raise ValueError("it does not hold the tensors of this model and its optimizer")
         if not all(tensor.isfinite().all() for tensor in tensors.values()):
             raise ValueError("it holds numbers that are not finite")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
+    adam: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            _, index, key = name.split(".")
+            adam.setdefault(int(index), {})[key] = tensor
     vae.load_state_dict(
         {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
     )
     optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
     return restored
+
+
+def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
+    return tuple(tensor.shape), tensor.dtype
+
+
+def _history_from(found: dict, settings: _Settings) -> History:
+    """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
+    history = History(Curves(**found["train"]), Curves(**found["validation"]))
+    done = len(history.train.elbo)
+    for curves in (history.train, history.validation):
+        per_dimension = curves.kl_per_dimension
+        lists = [curves.reconstruction, curves.kl, curves.elbo, *zip(*per_dimension, strict=True)]
+        if not 1 <= done <= settings.epochs or any(len(each) != done for each in lists):
+            raise ValueError("its history is not one of whole epochs")
+        if not all(isinstance(value, float) for each in lists for value in each):
+            raise ValueError("its history holds what are no numbers")
+        if len(lists) != 3 + settings.latent_dim:
+            raise ValueError(f"its history is not one of {settings.latent_dim} dimensions")
+    return history

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vae_lib._checks import require
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.model import VAE
 
@@ -16,6 +17,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 def save_vae(vae: VAE, path: str | os.PathLike) -> Path:
     """Save the weights as safetensors; `path` holds the old file or the whole new one."""
+    require("vae", vae, VAE, "a VAE")
     return save_tensors(path, KIND, vae.state_dict(), {"latent_dim": str(vae.latent_dim)})
 
 

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from vae_lib._checks import require_int
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.engines.recall import draws, recall
 from vae_lib.lifted import Lifting
-from vae_lib.posteriors import Posteriors, as_queries
+from vae_lib.posteriors import Posteriors, as_queries, posteriors_from
 from vae_lib.retrieval import SPARE, Neighbors, PosteriorIndex
 
 KIND = "vae_lib FAISS index"
@@ -23,6 +24,8 @@ SAMPLE_PER_CELL = 64  # garments that k-means looks at, for each cell
 # how much of the spread of a cell's means counts as σ²: among 1 million garments a tenth saves a
 # fifth of the cells for z from the data, and more of it costs recall far from them
 SPREAD = 0.1
+
+Cells = Int64[Tensor, " garment"]  # the number of the cell that each garment is in
 
 
 def import_faiss() -> Any:
@@ -71,57 +74,68 @@ class FaissIndex:
         Raises a ValueError where there are fewer garments than cells, or numbers that float32
         cannot hold in lifted form.
         """
-        faiss = import_faiss()
-        if cells is not None and not 1 <= cells <= len(posteriors):
+        import_faiss()
+        require_int("seed", seed, least=0)
+        if cells is not None:
+            require_int("cells", cells, least=1)
+        if cells is not None and cells > len(posteriors):
             raise ValueError(f"cells: expected 1 to {len(posteriors)} or None, got {cells}")
         self._take(posteriors)
-        if cells is None:
-            self.index = faiss.IndexFlatIP(self.lifting.dimensions)
-            for _, rows in lifted_rows(posteriors, self.lifting):
-                self.index.add(rows)
-            return
-        cell_of, averages = self._cells(cells, seed)
-        coarse = faiss.IndexFlatIP(self.lifting.dimensions)
-        for _, rows in lifted_rows(averages, self.lifting):
-            coarse.add(rows)
-        metric = faiss.METRIC_INNER_PRODUCT
-        self.index = faiss.IndexIVFFlat(coarse, self.lifting.dimensions, len(averages), metric)
-        self.index.is_trained = True  # the cells are known already
-        for part, rows in lifted_rows(posteriors, self.lifting):
-            arrays = (rows, np.arange(part.start, part.stop), cell_of[part])
-            self.index.add_core(len(rows), *map(faiss.swig_ptr, arrays))
+        self._build(None if cells is None else self._sorted_into(cells, seed))
 
     def _take(self, posteriors: Posteriors) -> None:
         self.exact = PosteriorIndex(posteriors)
         self.lifting = Lifting(posteriors.mean, posteriors.std, -posteriors.log_normalizer)
 
-    def _cells(self, cells: int, seed: int) -> tuple[np.ndarray, Posteriors]:
-        """Return the cell of each garment [N], and the average Gaussian of each cell.
-
-        Its mean is that of the means, its variance that of the variances, and a part of the
-        variance of the means, since a cell reaches as far. A cell without garments is dropped.
-        """
+    def _build(self, cell_of: Cells | None) -> None:
+        """Fill FAISS's index: an exact one, or one with the cells that garments are in."""
+        faiss = import_faiss()
+        self.cell_of = cell_of
+        self.index = flat = faiss.IndexFlatIP(self.lifting.dimensions)
         posteriors = self.exact.posteriors
-        points = (posteriors.mean / self.exact.rms_std.float()).cpu().numpy()
+        if cell_of is None:
+            for _, rows in lifted_rows(posteriors, self.lifting):
+                flat.add(rows)
+            return
+        averages = self._averages(cell_of)
+        for _, rows in lifted_rows(averages, self.lifting):
+            flat.add(rows)
+        metric = faiss.METRIC_INNER_PRODUCT
+        self.index = faiss.IndexIVFFlat(flat, self.lifting.dimensions, len(averages), metric)
+        self.index.is_trained = True  # the cells are known already
+        for part, rows in lifted_rows(posteriors, self.lifting):
+            arrays = (rows, np.arange(part.start, part.stop), cell_of[part].numpy())
+            self.index.add_core(len(rows), *map(faiss.swig_ptr, arrays))
+
+    def _sorted_into(self, cells: int, seed: int) -> Cells:
+        """Return the cell of each garment, by k-means; one that no garment is in is dropped."""
+        points = (self.exact.posteriors.mean / self.exact.rms_std.float()).cpu().numpy()
         kmeans = import_faiss().Kmeans(
             points.shape[1],
             cells,
             niter=10,
-            seed=seed,
+            seed=seed % 2**31,
             min_points_per_centroid=1,
             max_points_per_centroid=SAMPLE_PER_CELL,
         )
         kmeans.train(points)
         _, nearest = kmeans.index.search(points, 1)
-        _, cell_of, sizes = np.unique(nearest[:, 0], return_inverse=True, return_counts=True)
-        cell = torch.from_numpy(cell_of)
-        count = torch.from_numpy(sizes)[:, None].double()
-        total = torch.zeros(len(sizes), points.shape[1], dtype=torch.float64)
-        mean = total.index_add(0, cell, posteriors.mean.cpu().double()) / count
-        variance = total.index_add(0, cell, posteriors.std.cpu().double().square()) / count
-        away = (posteriors.mean.cpu().double() - mean[cell]).square()
-        variance += SPREAD * total.index_add(0, cell, away) / count
-        return cell_of.astype(np.int64), Posteriors(mean, variance.sqrt())
+        return torch.from_numpy(nearest[:, 0]).unique(return_inverse=True)[1]
+
+    def _averages(self, cell_of: Cells) -> Posteriors:
+        """Return the average Gaussian of each cell.
+
+        Its mean is that of the means, its variance that of the variances, and a part of the
+        variance of the means, since a cell reaches as far.
+        """
+        posteriors = self.exact.posteriors
+        count = cell_of.bincount()[:, None].double()
+        total = torch.zeros(len(count), posteriors.latent_dim, dtype=torch.float64)
+        mean = total.index_add(0, cell_of, posteriors.mean.cpu().double()) / count
+        variance = total.index_add(0, cell_of, posteriors.std.cpu().double().square()) / count
+        away = (posteriors.mean.cpu().double() - mean[cell_of]).square()
+        variance += SPREAD * total.index_add(0, cell_of, away) / count
+        return Posteriors(mean, variance.sqrt())
 
     def __len__(self) -> int:
         return len(self.exact)
@@ -189,31 +203,42 @@ class FaissIndex:
         return reached(high)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Save the index and the posteriors in one file."""
-        tensors = {
-            "mean": self.exact.posteriors.mean,
-            "std": self.exact.posteriors.std,
-            "index": torch.from_numpy(import_faiss().serialize_index(self.index)),
-        }
+        """Save the posteriors and the cell of each garment; the rest follows from them."""
+        posteriors = self.exact.posteriors
+        tensors = {"mean": posteriors.mean, "std": posteriors.std}
+        if self.cell_of is not None:
+            tensors["cell_of"] = self.cell_of
         return save_tensors(path, KIND, tensors, {"nprobe": str(self.nprobe or "")})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FaissIndex":
-        """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file."""
+        """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file.
+
+        The index is built again, since FAISS's own files are not safe to read: a damaged one can
+        end the process.
+        """
         tensors, facts = load_tensors(path, KIND)
-        if tensors.keys() != {"mean", "std", "index"}:
-            raise ValueError(f"path: {path} holds {sorted(tensors)}; expected mean, std and index")
+        cell_of = tensors.pop("cell_of", None)
         loaded = cls.__new__(cls)
-        loaded._take(Posteriors(tensors["mean"], tensors["std"]))
         try:
-            loaded.index = import_faiss().deserialize_index(tensors["index"].numpy())
-        except RuntimeError as error:
-            raise ValueError(f"path: {path} holds no index that FAISS can read") from error
-        if (loaded.index.ntotal, loaded.index.d) != (len(loaded), loaded.lifting.dimensions):
-            raise ValueError(f"path: {path} holds an index of other garments than its posteriors")
-        if loaded.cells is not None:
-            loaded.nprobe = int(facts["nprobe"])
+            loaded._take(posteriors_from(tensors))
+            if cell_of is not None:
+                _check_cells(cell_of, len(loaded))
+            loaded._build(cell_of)
+            if cell_of is not None:
+                loaded.nprobe = int(facts.get("nprobe", ""))
+        except ValueError as error:
+            raise ValueError(f"path: {path} does not hold what was saved: {error}") from error
         return loaded
+
+
+def _check_cells(cell_of: Cells, garments: int) -> None:
+    if cell_of.dtype != torch.int64 or cell_of.shape != (garments,):
+        got = f"{cell_of.dtype} {list(cell_of.shape)}"
+        raise ValueError(f"cell_of: expected int64 [{garments}], got {got}")
+    used = cell_of.unique()
+    if not used.equal(torch.arange(len(used))):
+        raise ValueError("cell_of: expected cells from 0 on, each with a garment in it")
 
 
 def best_of(

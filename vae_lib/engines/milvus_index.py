@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class MilvusIndex:
         uri: a file's path for the database embedded in this process, or a cluster's address,
         http://host:19530, with its token. kind: "FLAT" or "IVF_FLAT", with its number of cells and
         how many a query looks into. Raises a ValueError for another kind, and for a collection that
-        was made with another.
+        was made with another; a ConnectionError where the database cannot be opened: a file serves
+        one process at a time.
         """
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
@@ -70,22 +72,36 @@ class MilvusIndex:
         self.collection = f"{name}_{fingerprint(posteriors)}"
         uri = os.fspath(uri)
         if "://" not in uri:  # pragma: no branch - nothing here runs a cluster
-            Path(uri).expanduser().parent.mkdir(parents=True, exist_ok=True)
-            uri = str(Path(uri).expanduser())
-        self.client = pymilvus.MilvusClient(uri=uri, token=token)
+            uri = os.path.expanduser(uri)
+            Path(uri).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.client = pymilvus.MilvusClient(uri=uri, token=token)
+        except pymilvus.MilvusException as error:
+            raise ConnectionError(
+                f"uri: {uri} cannot be opened ({error.message}). A file serves one process at a "
+                "time: close the index in the other notebook, or shut its kernel down"
+            ) from error
         if not self.client.has_collection(self.collection):
             self._create(cells)
-        found = self.client.describe_index(self.collection, FIELD)["index_type"]
-        if found != kind:
+        index = self.client.describe_index(self.collection, FIELD)
+        if index and index["index_type"] != kind:
+            found = index["index_type"]
             raise ValueError(f"kind: the collection {self.collection} is {found}, not {kind}")
-        self.client.load_collection(self.collection)
+        try:
+            self.client.load_collection(self.collection)
+        except pymilvus.MilvusException:
+            if "://" in uri:
+                raise
+            # a process was killed while it wrote the index; the vectors lie elsewhere
+            self.client.release_collection(self.collection)
+            self.client.drop_index(self.collection, FIELD)
+            index = None
+        if not index:
+            self.client.create_index(self.collection, self._index_of(cells))
+            self.client.load_collection(self.collection)
 
-    def _create(self, cells: int) -> None:
-        from pymilvus import DataType
-
-        schema = self.client.create_schema(auto_id=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        schema.add_field(FIELD, DataType.FLOAT_VECTOR, dim=self.lifting.dimensions)
+    def _index_of(self, cells: int) -> Any:
+        """Return what kind of index is wanted, in Milvus's words."""
         index = self.client.prepare_index_params()
         index.add_index(
             FIELD,
@@ -93,10 +109,28 @@ class MilvusIndex:
             metric_type="IP",
             params={"nlist": cells} if self.kind == "IVF_FLAT" else {},
         )
+        return index
+
+    def _create(self, cells: int) -> None:
+        """Make the collection under another name, then rename it.
+
+        A process that is killed in between leaves something unfinished that nobody ever opens.
+        """
+        from pymilvus import DataType
+
+        unfinished = f"{self.collection}_{uuid.uuid4().hex}"
+
+        schema = self.client.create_schema(auto_id=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field(FIELD, DataType.FLOAT_VECTOR, dim=self.lifting.dimensions)
         # "Strong": a search sees everything that was inserted before it
         self.client.create_collection(
-            self.collection, schema=schema, index_params=index, consistency_level="Strong"
+            unfinished,
+            schema=schema,
+            index_params=self._index_of(cells),
+            consistency_level="Strong",
         )
+        self.client.rename_collection(unfinished, self.collection)
 
     def __len__(self) -> int:
         """Return how many garments the collection holds."""

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from vae_lib._checks import require, require_int
 from vae_lib.data import Images
 from vae_lib.explorer.pacing import Pacer
 from vae_lib.explorer.panel import Calls, Panel, looks
@@ -44,6 +45,10 @@ class Explorer(widgets.VBox):
         seed: of the buttons that draw at random. Raises a ValueError where the index has another
         number of garments or of latent dimensions.
         """
+        require("vae", vae, VAE, "a VAE")
+        require("index", index, PosteriorIndex, "a PosteriorIndex")
+        require("images", images, Images, "Images")
+        require_int("seed", seed, least=0)
         if len(index) != len(images.train_images):
             raise ValueError(
                 f"index: expected one garment for each of the {len(images.train_images)} "
@@ -157,7 +162,8 @@ class Explorer(widgets.VBox):
         """Set z to the mean of one garment's posterior; of a random one by default."""
         if garment is None:
             garment = self._random_garment()
-        if not 0 <= garment < len(self._index):
+        require_int("garment", garment, least=0)
+        if garment >= len(self._index):
             raise ValueError(f"garment: expected 0 to {len(self._index) - 1}, got {garment}")
         self._go(self._index.posteriors.mean[garment], f"The μ of {self._name(garment)}.")
 
