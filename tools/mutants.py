@@ -353,8 +353,8 @@ RETRIEVAL = [
     mutant(
         "candidates-never-certified",
         "vae_lib/retrieval.py",
-        "for row in (left_out >= needed).nonzero()",
-        "for row in (left_out > torch.inf).nonzero()",
+        "enumerate((left_out >= needed).tolist())",
+        "enumerate((left_out > torch.inf).tolist())",
         "test_retrieval.py::test_numbers_beyond_float32_are_scored_in_float64",
         "test_retrieval.py::test_search_is_exact",
     ),

@@ -198,7 +198,9 @@ class PosteriorIndex:
         # then its computed score is at least this:
         kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
         needed = kth + lifting.offset(queries) - lifting.allowance(kth)
-        for row in (left_out >= needed).nonzero().flatten().tolist():
+        for row, may_miss_one in enumerate((left_out >= needed).tolist()):
+            if not may_miss_one:
+                continue
             one = slice(row, row + 1)
             candidates = self.lifted_form(rule).at_least(queries[one], needed[row])[None]
             indices[one], scores[one] = self._best_of(queries[one], candidates, k, rule)
