@@ -35,7 +35,8 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
         raise ValueError(
             f"z: expected shape [{latent_dim}] or [Q, {latent_dim}], got {list(queries.shape)}"
         )
-    largest = float(queries.abs().max()) if len(queries) else 0.0  # NaN, where there is one
+    # the largest |z|; NaN, where there is one
+    largest = torch.linalg.vector_norm(queries, math.inf).item() if len(queries) else 0.0
     if not math.isfinite(largest):
         raise ValueError("z: expected finite numbers, got NaN or infinity among them")
     if largest > LARGEST:
