@@ -34,7 +34,8 @@ def test_the_lab_listens_on_this_machine_whatever_is_asked(started):
     assert started[0][-1] == "--ServerApp.ip=127.0.0.1"
     assert "--no-browser" in started[0]
     assert f"--ServerApp.root_dir={lab.ROOT}" in started[0]
-    assert str(lab.ROOT / lab.START) in started[0]
+    assert f"--LabApp.default_url=/lab/tree/{lab.START}" in started[0]
+    assert (lab.ROOT / lab.START).is_file()
 
 
 def test_nbgrader_is_left_out_of_the_lab(started):
@@ -64,7 +65,7 @@ def test_a_setting_that_is_made_leaves_the_others(tmp_path, monkeypatch):
 
 def test_the_lab_can_have_another_root(started):
     lab.main(["--ServerApp.root_dir=/elsewhere"])
-    assert not any(str(lab.START) in argument for argument in started[0])
+    assert not any(lab.START in argument for argument in started[0])
 
 
 def test_the_app_listens_on_this_machine_and_wants_a_token(started):

@@ -51,7 +51,8 @@ def main(arguments: list[str]) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container
     if not any("root_dir" in argument for argument in arguments):
-        command += [f"--ServerApp.root_dir={ROOT}", str(ROOT / START)]
+        # not as a file to open: the address that is printed would then lead to no notebook
+        command += [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{START}"]
     # the last word is ours: the server listens on this machine only
     command = [*command, *arguments, "--ServerApp.ip=127.0.0.1"]
     server = subprocess.Popen(command, cwd=ROOT)  # where it finds tools.nodelay
