@@ -5,6 +5,7 @@ Needs a browser: without one, these tests skip and say how to get it; in CI, on 
 
 import base64
 import io
+import re
 import shutil
 import statistics
 import time
@@ -401,6 +402,31 @@ def test_the_app_shows_no_code_and_takes_only_its_token(app_page):
     assert "login" in answer.url
     assert stranger.locator(EXPLORER).count() == 0
     stranger.close()
+
+
+def test_a_page_that_is_closed_stops_its_kernel(app_page):
+    """Reloading a page closes it; each kernel holds the model and the garments."""
+    context = app_page.context.browser.new_context()  # without the cookies of the other page
+    context.add_cookies(app_page.context.cookies())
+    context.clear_cookies(name="_xsrf")
+    page = context.new_page()
+    answers = []
+    page.on("response", lambda answer: answers.append((answer.status, answer.url)))
+
+    def running(page, kernel: str) -> bool:
+        return context.request.get(f"{app_page.address}/api/kernels/{kernel}").ok
+
+    kernels = []
+    for _ in range(2):
+        page.goto(app_page.address)
+        page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
+        kernels.append(re.search(r'"kernelId": ?"([\w-]+)"', page.content())[1])
+        assert running(page, kernels[-1])
+    assert until(page, lambda page: not running(page, kernels[0]))
+    page.close(run_before_unload=True)
+    assert until(app_page, lambda page: not running(page, kernels[1]))
+    assert [answer for answer in answers if answer[0] >= 400] == []
+    context.close()
 
 
 def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):

@@ -255,6 +255,9 @@ def test_held_out_z_have_a_class_and_no_garment_in_the_wardrobe(sources, drawn):
     assert found.garment is None
     assert set(found.label.tolist()) <= set(drawn.test_labels.tolist())
     assert found.factors.shape == (500, len(drawn.factor_names))
+    everyone = asked(sources, "held-out", len(drawn.test_images) + 1)  # each of them once
+    assert everyone.label.sort().values.equal(drawn.test_labels.sort().values)
+    assert everyone.factors.unique(dim=0).shape == drawn.test_factors.unique(dim=0).shape
     for name in ("prior", "percentiles", "uniform 3", "uniform 5"):
         free = asked(sources, name, 5)
         assert free.garment is free.label is free.factors is None

@@ -78,6 +78,21 @@ def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     assert "--Voila.kernel_websocket_connection_class=tools.nodelay.NoDelay" in started[0]
 
 
+def test_the_app_stops_a_kernel_that_no_page_is_connected_to(started):
+    pytest.importorskip("voila")
+    from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+
+    from tools import app
+
+    app.main([])
+    head = f"--{MappingKernelManager.__name__}."
+    options = [word.removeprefix(head).split("=") for word in started[0] if word.startswith(head)]
+    assert all(MappingKernelManager.class_traits()[name].metadata["config"] for name, _ in options)
+    manager = MappingKernelManager(**{name: int(value) for name, value in options})
+    assert 0 < manager.cull_interval < manager.cull_idle_timeout <= 3600
+    assert not manager.cull_connected
+
+
 def test_the_option_is_one_that_the_server_knows(started):
     from jupyter_server.serverapp import ServerApp
 

@@ -34,7 +34,14 @@ LAST_WORD = [
     "--VoilaConfiguration.file_allowlist=['']",  # no file of the folder that it was started in
     "--VoilaConfiguration.show_tracebacks=False",
 ]
-# Voilà's page as it is, but for a font that it would fetch from elsewhere: nothing here uses it
+# a kernel holds the data set: one that no page is connected to is stopped after ten minutes
+FORGOTTEN = [
+    "--MappingKernelManager.cull_idle_timeout=600",
+    "--MappingKernelManager.cull_interval=60",
+]
+# Voilà's page as it is, but for a font that it would fetch from elsewhere, and nothing here uses,
+# and for a cookie: a page that is closed stops its kernel, and must show the cookie that Voilà
+# 0.5.8 forgets to set (its issue 1458)
 TEMPLATE = """\
 {% extends 'voila/templates/lab/index.html.j2' %}
 {% import 'spinner.macro.html.j2' as spinner %}
@@ -46,6 +53,10 @@ TEMPLATE = """\
   .jp-mod-noOutputs.jp-mod-noInput { display: none; }
   body .vae-explorer { margin: 0 auto; }
 </style>
+<script>
+  if (!/\\b_xsrf=/.test(document.cookie))
+    document.cookie = `_xsrf=${crypto.randomUUID().replaceAll("-", "")}; path=/; SameSite=Strict`;
+</script>
 {% endblock %}
 """
 
@@ -80,8 +91,7 @@ def main(arguments: list[str]) -> int:
         # not what nbgrader brings for JupyterLab: Voilà would load it, and it complains
         for extension in ("@jupyter-notebook/lab-extension", "@jupyter/nbgrader"):
             command.append(f"--VoilaConfiguration.extension_denylist={extension}")
-        command += arguments
-        command += no_delay("voila.app", "Voila")
+        command += [*FORGOTTEN, *arguments, *no_delay("voila.app", "Voila")]
         command += LAST_WORD
         # in ROOT it finds tools.nodelay
         server = subprocess.Popen(command, cwd=ROOT, env=environment)

@@ -94,9 +94,8 @@ class Lifting:
     serves all garments, z'² adds the same to every score, so it is left out: then there are d + 1
     numbers, and every score is larger by ½‖z'/scale‖², the `offset`.
 
-    Each score errs on the high side, by rounding alone: with s the exact score of a garment,
-    computed ≥ s − allowance wherever the garment is at least as good as a known score
-    (`allowance` computes it).
+    Each score errs on the high side, by rounding alone: `least_computed` says how small a computed
+    score can be where the exact one is at least as good as a known score.
 
     The bound: a sum of n products of numbers that were rounded to float32 themselves errs by at
     most γ Σ|terms|, γ = m u / (1 − m u), m = n + 4, u = 2⁻²⁴, in whatever order it is summed
@@ -131,7 +130,7 @@ class Lifting:
         scale: Tensor,
         bias: Float[Tensor, " garment"],
     ) -> Float[Tensor, "garment lifted"]:
-        """Return the vectors of some garments, in float64, their own part of the allowance in them.
+        """Return the vectors of some garments, in float64, their own part of the bound in them.
 
         What float32 cannot hold, a σ of 1e-20 say, has the score +∞: it is looked at every time.
         """
@@ -151,7 +150,7 @@ class Lifting:
     def vectors(self, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query lifted"]:
         """Return the vector of each query, float32; z: float64."""
         centred = z - self.centre
-        parts = [torch.ones_like(centred[:, :1]), centred]
+        parts = [centred.new_ones(len(z), 1), centred]
         if self.shared_scale is None:
             parts.insert(1, centred.square())
         return torch.cat(parts, dim=1).float()
@@ -162,15 +161,18 @@ class Lifting:
             return z.new_zeros(len(z))
         return 0.5 * ((z - self.centre) / self.shared_scale).square().sum(dim=1)
 
-    def allowance(self, best: Float[Tensor, " query"]) -> Float[Tensor, " query"]:
-        """Return how far below its exact score a computed one can lie, γU² and a little.
+    def least_computed(
+        self, z: Float[Tensor, "query latent"], score: Float[Tensor, " query"]
+    ) -> Float[Tensor, " query"]:
+        """Return what a garment is computed to have, at least, if its exact score is `score`.
 
-        Holds for every garment whose exact score −½‖(z − μ)/scale‖² + b is `best` or better: its
-        ‖(z − μ)/scale‖² is at most U² = 2 (max b − best).
+        The garment may be better, too: its ‖(z − μ)/scale‖² is then at most U² = 2 (max b − score),
+        and the computed score lies no further below the exact one than γU² and a little.
         """
         slope = 2 * self.gamma
-        # max(0, slope · (max b − best)) + TINY, in few steps: a search for one z counts them
-        return (best * -slope).add_(slope * self.largest_bias + TINY).clamp_(min=TINY)
+        # score − slope · (max b − score) − TINY, in few steps: a search for one z counts them
+        least = (score * (1 + slope)).sub_(slope * self.largest_bias + TINY)
+        return least if self.shared_scale is None else least.add_(self.offset(z))
 
 
 class LiftedForm(Lifting):
@@ -258,13 +260,14 @@ class LiftedForm(Lifting):
             rows = chosen
             if len(vectors) > 1:
                 rows = chosen + torch.arange(0, len(scores), groups, device=chosen.device)[:, None]
-            found = self._best_in(chosen, scores[rows.flatten()], count)
-        else:
-            at_once = max(1, AT_ONCE // (chosen.shape[1] * self.group))
-            parts = zip(vectors.split(at_once), chosen.split(at_once), strict=True)
-            found = _cat([self._best_in(own, self.in_groups(v, own), count) for v, own in parts])
+            # no garment of another group is better: each group chosen has one that is not worse
+            return self._best_in(chosen, scores[rows.flatten()], count)
+        at_once = max(1, AT_ONCE // (chosen.shape[1] * self.group))
+        parts = zip(vectors.split(at_once), chosen.split(at_once), strict=True)
+        found = _cat([self._best_in(own, self.in_groups(v, own), count) for v, own in parts])
         if count >= groups:
             return found
+        # the second time, the scores may have been rounded in another way
         return found._replace(left_out=found.left_out.maximum(top.values.amin(dim=1)))
 
     def _maxima(self, vectors: Float[Tensor, "query lifted"]) -> Float[Tensor, "query group"]:
@@ -303,8 +306,8 @@ class LiftedForm(Lifting):
         """Return the `count` garments with the best of the scores that `in_groups` returned."""
         scores = scores.view(len(groups), groups.shape[1] * self.group)
         top = scores.topk(count, dim=1, sorted=False)
-        columns = groups.gather(1, top.indices // self.group) * self.group
-        columns += top.indices % self.group
+        place = top.indices % self.group
+        columns = place.add_(groups.gather(1, top.indices // self.group), alpha=self.group)
         indices = columns if self.order is None else self.order[columns]
         left_out = top.values.amin(dim=1)
         if count == self.count:

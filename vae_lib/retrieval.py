@@ -197,7 +197,7 @@ class PosteriorIndex:
         # every garment that belongs in the answer is at least as good as the k-th found so far; and
         # then its computed score is at least this:
         kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
-        needed = kth + lifting.offset(queries) - lifting.allowance(kth)
+        needed = lifting.least_computed(queries, kth)
         for row, may_miss_one in enumerate((left_out >= needed).tolist()):
             if not may_miss_one:
                 continue
@@ -244,7 +244,7 @@ class PosteriorIndex:
         """
         lifted = self.lifted_form("likelihood")
         least = best - NEGLIGIBLE - math.log(len(self))
-        needed = least + lifted.offset(queries) - lifted.allowance(least)
+        needed = lifted.least_computed(queries, least)
         sums = []
         with one_thread():
             for one, threshold in zip(queries.split(1), needed, strict=True):

@@ -42,8 +42,12 @@ def from_posteriors(
 
 
 def from_held_out(vae: VAE, images: Images, count: int, generator: torch.Generator) -> Queries:
-    """Choose garments that the model never saw, and draw z from their q(z|x)."""
-    chosen = torch.randint(len(images.test_images), (count,), generator=generator)
+    """Choose garments that the model never saw, and draw a z from the q(z|x) of each.
+
+    No garment is chosen twice, so that the z are independent and their intervals hold. There are
+    fewer than `count` z where fewer garments were held out.
+    """
+    chosen = torch.randperm(len(images.test_images), generator=generator)[:count]
     return Queries(
         encode_dataset(vae, images.test_images[chosen]).sample(generator),
         None,

@@ -101,7 +101,8 @@ def evaluate(
 ) -> Evaluation:
     """Try every rule on `queries` codes from every source of z, and measure the answers.
 
-    All rules get the same z. Raises a ValueError for an unknown rule or fewer than two queries.
+    All rules get the same z. Held-out garments give one z each: fewer, if fewer were held out.
+    Raises a ValueError for an unknown rule or fewer than two queries.
     """
     rules = list(rules)
     if unknown := set(rules) - set(RULES):
