@@ -506,6 +506,13 @@ EVALUATION = [
         "test_evaluation.py::test_a_rate_has_the_interval_of_scipy",
     ),
     mutant(
+        "held-out-garments-come-again",
+        "vae_lib/evaluation/queries.py",
+        "torch.randperm(len(images.test_images), generator=generator)[:count]",
+        "torch.randint(len(images.test_images), (count,), generator=generator)",
+        "test_evaluation.py::test_held_out_z_have_a_class_and_no_garment_in_the_wardrobe",
+    ),
+    mutant(
         "mean-pixel-distance",
         "vae_lib/evaluation/measures.py",
         "difference.square().flatten(start_dim=1).sum(dim=1)",
