@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import importlib
 import json
 import re
 import socket
@@ -29,8 +30,17 @@ def started(monkeypatch):
     return commands
 
 
-def test_the_lab_listens_on_this_machine_whatever_is_asked(started):
-    assert lab.main(["--ServerApp.ip=0.0.0.0", "--no-browser"]) == 0
+@pytest.mark.parametrize("asked", ["--ServerApp.ip=0.0.0.0", "--ip=::", "--ip", "--Voila.ip=*"])
+@pytest.mark.parametrize("server", ["lab", "app"])
+def test_a_server_for_other_machines_is_refused(started, server, asked):
+    pytest.importorskip("voila")
+    with pytest.raises(SystemExit, match=f"^{re.escape(asked)}: .* 127.0.0.1 only.* ssh -L"):
+        importlib.import_module(f"tools.{server}").main(["--no-browser", asked])
+    assert started == []
+
+
+def test_the_lab_listens_on_this_machine(started):
+    assert lab.main(["--no-browser"]) == 0
     assert started[0][-1] == "--ServerApp.ip=127.0.0.1"
     assert "--no-browser" in started[0]
     assert f"--ServerApp.root_dir={lab.ROOT}" in started[0]
@@ -72,8 +82,8 @@ def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     pytest.importorskip("voila")
     from tools import app
 
-    assert app.main(["--Voila.ip=0.0.0.0"]) == 0
-    assert [word for word in started[0] if "ip=" in word][-1] == "--Voila.ip=127.0.0.1"
+    assert app.main([]) == 0
+    assert [word for word in started[0] if "ip=" in word] == ["--Voila.ip=127.0.0.1"]
     assert "--token" in started[0]
     assert "--Voila.kernel_websocket_connection_class=tools.nodelay.NoDelay" in started[0]
 

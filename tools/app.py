@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 
+from tools.address import ADDRESS, only_here
 from tools.kernel import quiet_kernel
 from tools.nodelay import no_delay
 
@@ -27,7 +28,7 @@ explorer.garment_z(11)
 explorer
 """
 LAST_WORD = [
-    "--Voila.ip=127.0.0.1",  # this machine only
+    f"--Voila.ip={ADDRESS}",
     # a template is code, and Voilà would take the one that the address names
     "--VoilaConfiguration.allow_template_override=NO",
     "--VoilaConfiguration.allow_theme_override=NO",
@@ -81,6 +82,7 @@ def write_notebook(folder: Path) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Serve the page; further arguments, such as --no-browser or --theme=dark, are passed on."""
+    only_here(arguments)
     quiet_kernel()
     with tempfile.TemporaryDirectory() as folder:
         path = write_notebook(Path(folder))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.address import ADDRESS, only_here
 from tools.kernel import quiet_kernel
 from tools.nodelay import no_delay
 
@@ -43,6 +44,7 @@ def set_in(name: str, section: str, key: str, value: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Start JupyterLab; further arguments, such as --no-browser or --port=9999, are passed on."""
+    only_here(arguments)
     quiet_kernel()
     quiet_lab()
     without_nbgrader()
@@ -53,8 +55,7 @@ def main(arguments: list[str]) -> int:
     if not any("root_dir" in argument for argument in arguments):
         # not as a file to open: the address that is printed would then lead to no notebook
         command += [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{START}"]
-    # the last word is ours: the server listens on this machine only
-    command = [*command, *arguments, "--ServerApp.ip=127.0.0.1"]
+    command = [*command, *arguments, f"--ServerApp.ip={ADDRESS}"]
     server = subprocess.Popen(command, cwd=ROOT)  # where it finds tools.nodelay
     while True:
         try:

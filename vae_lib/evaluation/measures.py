@@ -34,6 +34,9 @@ class Estimate(NamedTuple):
 def average(values: Float[Tensor, " query"]) -> Estimate:
     """Return the mean ± 1.96 standard errors; values that are NaN are left out.
 
+    The interval takes the values to be independent. Of values that have a largest or a smallest
+    one it can reach beyond that; `rate` does not, and is for hits and misses.
+
     Raises a ValueError where fewer than two values are left.
     """
     values = values.double()
