@@ -218,7 +218,8 @@ def recall_by_numpy(indices, garment, k):
 
 
 def far_winner_by_going_there(mean, std, u):
-    return int(np.argmax(by_numpy(1e6 * u, mean, std)))
+    r = 1e6 * max(1.0, float(np.abs(mean).max()))
+    return int(np.argmax(by_numpy(r * u, mean, std)))
 
 
 def familiar_by_numpy(z, mean, std, threshold):

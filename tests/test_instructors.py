@@ -219,8 +219,8 @@ def test_the_explorer_shows_what_the_guide_prints(vae, index, drawn):
     pasted = 0
     for _, name, content in blocks():
         if name.startswith("position "):
-            (line,) = [line for line in content.splitlines() if line.endswith("drawn garments")]
-            explorer.z = ast.literal_eval(line.split(" = ")[1].split("#")[0].strip())
+            _, own = content.split("drawn garments:\n\n```python\n", 1)
+            explorer.z = ast.literal_eval(own.split("\n```")[0])
             sight = guide.positions.look(wardrobe, list(explorer.z))
             for rule, neighbors in explorer.neighbors.items():
                 assert neighbors.indices.equal(sight.answer.neighbors[rule].indices)

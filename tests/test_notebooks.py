@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from tools import notebooks
 from tools.notebooks import cleaned, notebook_paths
 from tools.references import references
 from vae_lib import encode_dataset, load_images, load_pretrained
@@ -177,3 +178,17 @@ def test_notebook_06_passes_over_the_database_where_it_is_missing(monkeypatch, c
         exec(cell.source, names)
     assert len(ran) == 4
     assert "pymilvus is not installed" in capsys.readouterr().out
+
+
+def test_outputs_are_not_replaced_by_those_of_drawn_garments(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
+    path = tmp_path / "00_sum.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), path)
+    before = path.read_bytes()
+    assert notebooks.main(["00"]) == 1
+    assert path.read_bytes() == before
+    assert "python3 course.py lab" in capsys.readouterr().out
+    assert notebooks.main(["00", "--drawn"]) == 0
+    (cell,) = read(path).cells
+    assert cell.outputs[0].data["text/plain"] == "2"

@@ -15,8 +15,15 @@ from nbclient.exceptions import CellExecutionError
 from tqdm.auto import tqdm
 
 from tools.kernel import quiet_kernel
+from vae_lib.data import load_images
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+WRONG_DATA = (
+    "Nothing was run: the course's outputs are those of Fashion-MNIST, and here they would become "
+    "those of the drawn garments. Put the data set where the README says, or leave the outputs to "
+    "us and say so in your pull request. To look at a notebook, without storing it: "
+    "python3 course.py lab. To store it all the same, add --drawn."
+)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -71,10 +78,15 @@ def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py notebooks", description=__doc__)
     parser.add_argument("numbers", nargs="*", help="which ones, e.g. 00 04 (default: all)")
+    parser.add_argument("--drawn", action="store_true", help="store them on drawn garments, too")
+    options = parser.parse_args(arguments)
     try:
-        paths = notebook_paths(parser.parse_args(arguments).numbers)
+        paths = notebook_paths(options.numbers)
     except ValueError as error:
         parser.error(str(error))
+    if not options.drawn and load_images("auto").name == "drawn":
+        print(WRONG_DATA)
+        return 1
     quiet_kernel()
     for path in paths:
         try:

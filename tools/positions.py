@@ -159,20 +159,20 @@ def lines(sight: Sight) -> dict[str, str]:
 
 
 def to_paste(z: Z) -> str:
-    """Return the line that sets the sliders."""
-    return f"explorer.z = [{', '.join(f'{value:g}' for value in z)}]"
+    """Return z as the list that the explorer takes."""
+    return f"[{', '.join(f'{value:g}' for value in z)}]"
 
 
 def position_block(sights: dict[str, Sight]) -> str:
     """Return the Markdown of one position: a z to paste for each data set, and what follows."""
-    pastes: dict[str, list[str]] = {}  # both data sets on one line, where they take the same z
+    pastes: dict[str, list[str]] = {}  # one block for both data sets, where they take the same z
     for name, sight in sights.items():
         pastes.setdefault(to_paste(sight.z), []).append(DATA_SETS[name])
-    code = "\n".join(f"{line}  # {' and '.join(names)}" for line, names in pastes.items())
+    blocks = [f"{' and '.join(on)}:\n\n```python\n{z}\n```\n\n" for z, on in pastes.items()]
     columns = [lines(sight) for sight in sights.values()]
     table = [f"| | {' | '.join(DATA_SETS[name] for name in sights)} |", "|---" * 3 + "|"]
     table += [f"| {title} | {' | '.join(c[title] for c in columns)} |" for title in columns[0]]
-    return f"```python\n{code}\n```\n\n" + "\n".join(table)
+    return "".join(blocks) + "\n".join(table)
 
 
 def sweep_block(wardrobes: dict[str, Wardrobe]) -> str:
@@ -196,7 +196,7 @@ def strongest_and_weakest(wardrobe: Wardrobe) -> tuple[int, int]:
 
 def kept_in_row(wardrobe: Wardrobe, j: int) -> list[int]:
     """Return how many of GARMENT's ten nearest by likelihood stay, after steps of slider j."""
-    z = wardrobe.index.posteriors.mean[GARMENT].repeat(len(STEPS), 1)
+    z = torch.tensor(rounded(wardrobe.index.posteriors.mean[GARMENT])).repeat(len(STEPS), 1)
     z[:, j] += torch.tensor(STEPS)
     rows = wardrobe.index.search(z, SHOWN).indices.tolist()
     here = set(rows[STEPS.index(0.0)])

@@ -106,6 +106,9 @@ RECALL = Exercise(
 # --- 5.2 ------------------------------------------------------------------------------------------
 
 
+FAR_APART = "garments far apart"
+
+
 def true_far_winner(mean: Tensor, std: Tensor, u: Tensor) -> int:
     """Return the garment whose log q falls slowest along u: the smallest Σ uⱼ²/σⱼ²."""
     falls = [float(((u / s) ** 2).sum()) for s in std]
@@ -113,7 +116,10 @@ def true_far_winner(mean: Tensor, std: Tensor, u: Tensor) -> int:
 
 
 def far_cases(generator: Generator) -> list[Case]:
-    """Three garments to think through, then some at random, all with a clear winner."""
+    """Three garments to think through, then some at random, all with a clear winner.
+
+    In the last ones the means lie so far out that no r that one would choose shows who wins.
+    """
     example = (
         numbers([0.0, 0.0], [3.0, 0.0], [0.0, 1.0]),
         numbers([1.0, 3.0], [0.5, 0.5], [2.0, 0.4]),
@@ -126,10 +132,15 @@ def far_cases(generator: Generator) -> list[Case]:
             std = std * torch.exp(0.8 * torch.randn(std.shape, generator=generator))
             u = torch.randn(5, generator=generator, dtype=torch.float64)
             u = u / u.norm()
-            falls = ((u / std) ** 2).sum(dim=1).sort().values
-            if falls[1] > 1.01 * falls[0]:  # no winner that rounding could change
+            falls = ((u / std) ** 2).sum(dim=1)
+            first, second = falls.sort().values[:2]
+            here = ((mean / std) ** 2).sum(dim=1).argmin()  # wins where r is small
+            if second > 1.2 * first and here != falls.argmin():
                 break
-        cases.append(Case(f"direction {number + 1}", (mean, std, u)))
+        if number < 45:
+            cases.append(Case(f"direction {number + 1}", (mean, std, u)))
+        else:
+            cases.append(Case(FAR_APART, (1e9 * mean, std, u)))
     return cases
 
 
@@ -168,6 +179,15 @@ FAR_WINNER = Exercise(
             lambda mean, std, u: (mean @ u).argmax(),
             "the garment whose mean lies farthest along u",
             "Write out the terms of log q that grow with r² and with r. Which wins in the end?",
+        ),
+        Mistake(
+            lambda mean, std, u: (
+                (-0.5 * ((1000 * u - mean) / std) ** 2 - std.log()).sum(1).argmax()
+            ),
+            "the winner at one r, a large one",
+            "However large your r, some garments need a larger one. Which term of log q decides in "
+            "the end?",
+            only_on=FAR_APART,
         ),
         Mistake(
             lambda mean, std, u: (mean - 100 * u).norm(dim=1).argmin(),

@@ -54,6 +54,11 @@ LIFT = Exercise(
             "Far from the garment its log density should fall, not rise.",
         ),
         Mistake(
+            lambda m, s: _lift(m / s**2, -0.5 / s**2, _constant(m, s)),
+            "the two halves in the other order",
+            "The query is [z², z, 1]. Which of your numbers meets z², and which z?",
+        ),
+        Mistake(
             lambda m, s: _lift(-1 / s**2, 2 * m / s**2, _constant(m, s)),
             "a missing ½ before (z − μ)²/σ²",
             "Both z² and z come out of the same square, and there is a ½ before it.",

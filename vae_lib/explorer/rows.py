@@ -118,7 +118,8 @@ def _item(caption: Caption, shared: int | None, picture: Callable[[int], str]) -
     alt = f"garment {caption.garment}, {name}" + (f", shared, {shared}" if shared else "")
     probability = f"<br>{html.escape(caption.probability)}" if caption.probability else ""
     return (
-        f'<li data-garment="{caption.garment}"{" class=vae-shared" if shared else ""}>'
+        f'<li data-garment="{caption.garment}"{" class=vae-shared" if shared else ""} '
+        f'title="garment {caption.garment}">'
         f'<img src="{picture(caption.garment)}" alt="{alt}">{badge}'
         f"<b>{name.replace('/', '/<wbr>')}</b><br>"
         f'<span class="vae-unit">{caption.unit}</span> {caption.score}{probability}</li>'

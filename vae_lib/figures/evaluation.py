@@ -160,14 +160,17 @@ def seeds(panels: Mapping[str, tuple[Mapping[str, Sequence[float]], float]]) -> 
 
     panels: for each claim the values by training, and the value that the claim names.
     """
-    figure, grid = plt.subplots(1, len(panels), figsize=(13, 3.2), sharey=True)
-    for axes, (claim, (values, limit)) in zip(grid, panels.items(), strict=True):
+    rows = -(-len(panels) // 3)
+    figure, grid = plt.subplots(rows, 3, figsize=(10, 3 * rows), sharey=True)
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, (claim, (values, limit)) in zip(grid.flat, panels.items(), strict=False):
         for place, row in enumerate(values.values()):
             axes.plot(row, [place] * len(row), "o", alpha=0.6, color=RULE_COLORS["likelihood"])
         axes.axvline(limit, color=INK, linestyle="--")
-        axes.set_xlabel(claim, fontsize=9.5)
+        axes.set_xlabel(claim)
         axes.set_xlim(left=0)
     trainings = list(next(iter(panels.values()))[0])
-    grid[0].set_yticks(range(len(trainings)), trainings)
-    grid[0].set_ylim(len(trainings) - 0.5, -0.5)
+    grid[0, 0].set_yticks(range(len(trainings)), trainings)
+    grid[0, 0].set_ylim(len(trainings) - 0.5, -0.5)
     return figure

@@ -63,7 +63,7 @@ def epochs_figure(histories: Mapping[str, History]) -> Figure:
     for (name, history), color in zip(histories.items(), START_COLORS, strict=True):
         for curves, line, part in (
             (history.train, "--", "trained on"),
-            (history.validation, "-", "held out"),
+            (history.validation, "-", "a twelfth, held out"),
         ):
             epochs = range(1, len(curves.elbo) + 1)
             negative = [-value for value in curves.elbo]
