@@ -346,7 +346,7 @@ def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):
     }
     assert len(marked) == 2 * len(shared)
     named = re.findall(r'data-garment="(\d+)"[^>]* title="garment (\d+)"', explorer.rows.value)
-    assert [int(number) for number, _ in named] == sum(rows, [])
+    assert [int(number) for number, _ in named] == [*rows[0], *rows[1]]
     assert all(number == shown for number, shown in named)
     explorer.rules = [*explorer.rules, "gate"]
     rows.append(explorer.neighbors["gate"].indices.tolist())
