@@ -41,8 +41,8 @@ FORGOTTEN = [
     "--MappingKernelManager.cull_interval=60",
 ]
 # Voilà's page as it is, but for a font that it would fetch from elsewhere, and nothing here uses,
-# and for a cookie: a page that is closed stops its kernel, and must show the cookie that Voilà
-# 0.5.8 forgets to set (its issue 1458)
+# and for a cookie: a page that is closed stops its kernel, and must show a cookie that Voilà does
+# not set (its issue 1458)
 TEMPLATE = """\
 {% extends 'voila/templates/lab/index.html.j2' %}
 {% import 'spinner.macro.html.j2' as spinner %}
