@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from vae_lib import gated_search, roundtrip
+from vae_lib.explorer import panel
 
 pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -267,6 +268,7 @@ def test_every_button_and_the_copy(page, vae, index):
         assert_truthful(page, vae, index)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     explorer.get_by_role("button", name="Copy z").click()
+    explorer.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == str(shown_z(page))
     garment = explorer.get_by_label("garment")
@@ -311,6 +313,15 @@ def test_a_screen_reader_is_told_of_controls_and_winners(page, index, drawn):
             assert f"{name}, {unit} {score}" in picture(page)
             first = f"garment {best.indices[0]}, {name}"
             assert any(name.startswith(first) for role, name in accessible(page))
+
+
+def test_the_mouse_is_told_what_ticks_and_garments_are(page):
+    for box in page.locator(f"{EXPLORER} .widget-checkbox label.widget-label-basic").all():
+        name = box.inner_text()
+        assert box.locator("span").get_attribute("title") == panel.TICKS[name]
+        assert box.locator("input").get_attribute("title") == panel.TICKS[name]
+    first = page.locator(f"{EXPLORER} .vae-row li").first
+    assert first.get_attribute("title") == f"garment {first.get_attribute('data-garment')}"
 
 
 def test_the_tab_key_reaches_every_control(page):

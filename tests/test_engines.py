@@ -200,7 +200,7 @@ def test_bad_arguments_are_named(index, cells):
 
 @pytest.mark.parametrize(
     ("package", "make", "how"),
-    [("faiss", FaissIndex, "course.py lab"), ("pymilvus", MilvusIndex, r"-e .\[cluster\]")],
+    [("faiss", FaissIndex, "course.py lab"), ("pymilvus", MilvusIndex, r"-e '.\[cluster\]'")],
 )
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, index, package, make, how):
     original = builtins.__import__

@@ -27,6 +27,14 @@ explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, images.train_images)
 explorer.garment_z(11)
 explorer
 """
+ABOUT = """\
+**Which garments are nearest to z?** The sliders set the ten numbers z, and a variational
+autoencoder turns them into the picture. The rows show the garments nearest to z by several rules:
+the *likelihood* asks under which garment's Gaussian z is most likely, *Euclidean distance* forgets
+how wide each Gaussian is. The line above the rows says whether the model has seen anything like z.
+What a slider, a tick or a button does is told by the mouse on it, and the number of a garment by
+the mouse on its picture; all else is in the course's notebooks.
+"""
 LAST_WORD = [
     f"--Voila.ip={ADDRESS}",
     # a template is code, and Voilà would take the one that the address names
@@ -53,6 +61,7 @@ TEMPLATE = """\
 <style>
   .jp-mod-noOutputs.jp-mod-noInput { display: none; }
   body .vae-explorer { margin: 0 auto; }
+  body .jp-MarkdownCell { max-width: 960px; margin: 16px auto; }
 </style>
 <script>
   if (!/\\b_xsrf=/.test(document.cookie))
@@ -71,10 +80,10 @@ def write_template(folder: Path) -> None:
 
 
 def write_notebook(folder: Path) -> Path:
-    """Write the one-cell notebook that Voilà turns into the page."""
-    cell = nbformat.v4.new_code_cell(CODE)
+    """Write the notebook that Voilà turns into the page: the explorer, and what it is."""
+    cells = [nbformat.v4.new_code_cell(CODE), nbformat.v4.new_markdown_cell(ABOUT)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     path = folder / "explorer.ipynb"
     nbformat.write(notebook, path)
     return path

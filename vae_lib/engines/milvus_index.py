@@ -26,7 +26,7 @@ def import_pymilvus() -> Any:
         import pymilvus
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "pymilvus is not installed: `.venv/bin/pip install -c constraints.txt -e .[cluster]` "
+            "pymilvus is not installed: `.venv/bin/pip install -c constraints.txt -e '.[cluster]'` "
             "in the course's folder brings it, with an embedded database"
         ) from error
     return pymilvus

@@ -104,6 +104,13 @@ LOG_DENSITY = Exercise(
             "The distance is measured in units of σ first, and squared after that.",
         ),
         Mistake(
+            lambda z, mean, std: (-0.5 * (z - mean) ** 2 * std**2 - std.log() - HALF_LOG_2PI).sum(
+                -1
+            ),
+            "a squared distance that is multiplied by σ²",
+            "Python takes `a / 2 * b` for (a / 2) · b. Where do brackets belong?",
+        ),
+        Mistake(
             lambda z, mean, std: (-0.5 * (z - mean) ** 2 - std.log() - HALF_LOG_2PI).sum(-1),
             "a distance that is not divided by σ",
             "A step of 0.1 is long for a sharp garment and short for a wide one.",
@@ -330,6 +337,11 @@ KL = Exercise(
             lambda mean, std: (_kl_terms(mean, std) + 0.5).sum(-1),
             "a dropped −1",
             "Where q is the prior, μ = 0 and σ = 1, the KL must be 0.",
+        ),
+        Mistake(
+            lambda mean, std: (_kl_terms(mean, std) + 0.5).sum(-1) - 0.5,
+            "the −1 counted once instead of once in each dimension",
+            "For q equal to the prior, in five dimensions: what must the KL be, and what is yours?",
         ),
         Mistake(
             lambda mean, std: _kl_terms(mean, std).mean(-1),

@@ -79,6 +79,11 @@ ELBO = Exercise(
             "The KL is a price. Does paying it make the bound larger?",
         ),
         Mistake(
+            lambda log_prob, kl: (-log_prob.sum(dim=(1, 2, 3)) - kl.sum(1)).mean(),
+            "a reconstruction with its sign swapped",
+            "A log probability is negative already. Should a better picture make the ELBO smaller?",
+        ),
+        Mistake(
             lambda log_prob, kl: -_per_image(log_prob, kl).mean(),
             "the loss, −ELBO",
             "Which of the two do we want to be large?",
@@ -156,6 +161,17 @@ def dead_dimensions(limit: float = DEAD, said: str = "half a nat") -> Exercise:
                 lambda kl, losses: kl < limit,
                 "an answer from the KL alone",
                 f"Free bits give {said} away. Does a KL above that prove that anybody listens?",
+            ),
+            Mistake(
+                lambda kl, losses: kl <= limit,
+                "an answer from the KL alone, the limit included",
+                f"The free bits leave a KL of {limit:g} to sliders that do something and to some "
+                "that do nothing. Which of the two numbers tells these apart?",
+            ),
+            Mistake(
+                lambda kl, losses: (kl <= limit) & (losses < limit),
+                "a slider that has to be small in both, the limit included",
+                "Can a dimension pay for a large KL, and the decoder ignore it all the same?",
             ),
             Mistake(
                 lambda kl, losses: (kl < limit) & (losses < limit),

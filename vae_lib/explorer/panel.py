@@ -1,5 +1,6 @@
 """Everything that a person can move, type into or press, in its place."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,8 +18,19 @@ SLIDER_DIGITS = 9  # a slider means 0.05 where the front end computes 0.04999999
 HERE = Path(__file__).parent
 COPY = (
     "navigator.clipboard.writeText("
-    "this.closest('.vae-explorer').querySelector('[data-z]').dataset.z)"
+    "this.closest('.vae-explorer').querySelector('[data-z]').dataset.z);"
+    "this.textContent = 'Copied';"
+    "setTimeout(() => this.textContent = 'Copy z', 1500)"
 )
+TICKS = {  # a Checkbox shows no tooltip beside its description, so accessible.js sets these
+    "likelihood": "rank by log q(z|x), the largest first",
+    "euclidean": "rank by the distance from z to μ, whatever σ is",
+    "mahalanobis": "rank by the distance in units of each garment's own σ",
+    "scaled-euclidean": "rank by the distance in units of one σ for each dimension",
+    "round trip": "decode z, encode the picture, and rank by likelihood there",
+    "gate": "by likelihood at z where a garment is near, else after a round trip",
+    "percentiles": "sliders from 0 to 100: how much of a standard normal lies below",
+}
 
 
 @dataclass(frozen=True)
@@ -158,5 +170,6 @@ def looks() -> widgets.HTML:
     """Return the widget that holds the style sheet, and a script for screen readers."""
     css = (HERE / "explorer.css").read_text(encoding="utf-8")
     script = (HERE / "accessible.js").read_text(encoding="utf-8")
-    html = f'<style onload="{escape(script)}">{css}</style>'
+    ticks = escape(json.dumps(TICKS))
+    html = f'<style data-ticks="{ticks}" onload="{escape(script)}">{css}</style>'
     return widgets.HTML(html).add_class("vae-style")

@@ -46,11 +46,12 @@ class Caption:
 def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
     """Return a caption for each garment of a row."""
     scores = neighbors.scores.tolist()
+    # a large number gets a digit less: ten captions stand side by side
     if neighbors.probabilities is None:
-        texts = [("distance", number(score), "") for score in scores]
+        texts = [("distance", number(score, 2 if score < 10 else 1), "") for score in scores]
     else:
         texts = [
-            ("log q", number(score, 1), f"p {percent(probability)}")
+            ("log q", number(score, 1 if score > -1000 else 0), f"p {percent(probability)}")
             for score, probability in zip(scores, neighbors.probabilities.tolist(), strict=True)
         ]
     return [
