@@ -424,18 +424,18 @@ def test_a_page_that_is_closed_stops_its_kernel(app_page):
     answers = []
     page.on("response", lambda answer: answers.append((answer.status, answer.url)))
 
-    def running(page, kernel: str) -> bool:
-        return context.request.get(f"{app_page.address}/api/kernels/{kernel}").ok
+    def stopped(_, kernel: str) -> bool:
+        return context.request.get(f"{app_page.address}/api/kernels/{kernel}").status == 404
 
     kernels = []
     for _ in range(2):
         page.goto(app_page.address)
         page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
         kernels.append(re.search(r'"kernelId": ?"([\w-]+)"', page.content())[1])
-        assert running(page, kernels[-1])
-    assert until(page, lambda page: not running(page, kernels[0]))
+        assert not stopped(page, kernels[-1])
+    assert until(page, stopped, kernels[0])
     page.close(run_before_unload=True)
-    assert until(app_page, lambda page: not running(page, kernels[1]))
+    assert until(app_page, stopped, kernels[1])
     assert [answer for answer in answers if answer[0] >= 400] == []
     context.close()
 

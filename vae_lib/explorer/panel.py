@@ -18,9 +18,9 @@ SLIDER_DIGITS = 9  # a slider means 0.05 where the front end computes 0.04999999
 HERE = Path(__file__).parent
 COPY = (
     "navigator.clipboard.writeText("
-    "this.closest('.vae-explorer').querySelector('[data-z]').dataset.z);"
-    "this.textContent = 'Copied';"
-    "setTimeout(() => this.textContent = 'Copy z', 1500)"
+    "this.closest('.vae-explorer').querySelector('[data-z]').dataset.z).then(() => {"
+    "this.textContent = 'Copied';"  # not where the browser refused
+    "setTimeout(() => this.textContent = 'Copy z', 1500)})"
 )
 TICKS = {  # a Checkbox shows no tooltip beside its description, so accessible.js sets these
     "likelihood": "rank by log q(z|x), the largest first",
@@ -167,7 +167,7 @@ class Panel:
 
 
 def looks() -> widgets.HTML:
-    """Return the widget that holds the style sheet, and a script for screen readers."""
+    """Return the widget that holds the style sheet, and a script for what ipywidgets lacks."""
     css = (HERE / "explorer.css").read_text(encoding="utf-8")
     script = (HERE / "accessible.js").read_text(encoding="utf-8")
     ticks = escape(json.dumps(TICKS))
