@@ -79,11 +79,15 @@ def decks(javascript, tmp_path_factory):
 
 
 def open_page(chromium, url: str, here: str, size=WIDE, theme="light"):
-    """Open a page in a window of its own, and wait for its formulas."""
+    """Open a page in a window of its own, and wait for its formulas and its colours."""
     page = chromium.new_page(viewport=size, color_scheme=theme)
     page.watch = Watch(page, here)
     page.goto(url)
     page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => true) : true")
+    # when the theme is set, the colours of buttons fade for a sixth of a second
+    page.evaluate(
+        "Promise.all(document.getAnimations().map((each) => each.finished)).then(() => 1)"
+    )
     return page
 
 
