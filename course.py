@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The course's one command: it makes the environment in .venv, then runs a module of tools/ in it.
+"""The course's one command: it makes the environment in .venv, then runs a module in it.
 
 This file uses the standard library only, and nothing newer than Python 2.7's grammar, so that an
 old Python can read it far enough to say what is wrong.
@@ -15,26 +15,27 @@ import sys
 
 LAB = ["lab", "scale"]
 TEST = LAB + ["test"]
+MUTATIONS = TEST + ["cluster"]
 ALL = TEST + ["app", "browser", "cluster", "grade", "site"]  # for `test --all`
 COMMANDS = {
-    # name: (what it does, the extras of pyproject.toml that it needs)
-    "lab": ("open the notebooks in JupyterLab", LAB),
-    "app": ("open the explorer alone, as a page of its own", LAB + ["app"]),
-    "test": ("run the tests and every notebook (--all: also the slow parts)", TEST),
-    "notebooks": ("execute notebooks and store what they show, e.g. notebooks 04", TEST),
-    "solutions": ("write the notebooks with their exercises solved", TEST),
-    "slides": ("make slides of the notebooks, for a lecture", TEST + ["site"]),
-    "site": ("build the site: notebooks, glossary, library reference", TEST + ["site"]),
-    "guide": ("renew what is computed in the instructors' guide", TEST),
-    "weights": ("retrain the pretrained weights", []),
-    "mutations": ("break the code in many ways, and see that the tests notice", TEST + ["cluster"]),
-    "faults": ("kill, fill up, disconnect, many times: is anything lost?", ALL),
-    "versions": ("run the tests with the lowest and the newest versions allowed", TEST),
-    "study": ("train over several seeds and objectives, for notebook 05", []),
-    "bench": ("measure what search and training cost, beside others", TEST + ["bench"]),
-    "assignment": ("write the exercises as an assignment for nbgrader", LAB + ["grade"]),
-    "grade": ("grade a folder of submissions and write a CSV", LAB + ["grade"]),
-    "screenshot": ("photograph the explorer for the README", TEST + ["browser"]),
+    # name: (its folder in vae_course, what it does, the extras of pyproject.toml that it needs)
+    "lab": ("commands", "open the notebooks in JupyterLab", LAB),
+    "app": ("commands", "open the explorer alone, as a page of its own", LAB + ["app"]),
+    "test": ("commands", "run the tests and every notebook (--all: also the slow parts)", TEST),
+    "notebooks": ("commands", "execute notebooks, store their outputs: notebooks 04", TEST),
+    "solutions": ("commands", "write the notebooks with their exercises solved", TEST),
+    "slides": ("publish", "make slides of the notebooks, for a lecture", TEST + ["site"]),
+    "site": ("publish", "build the site: notebooks, glossary, library reference", TEST + ["site"]),
+    "guide": ("publish", "renew what is computed in the instructors' guide", TEST),
+    "weights": ("measured", "retrain the pretrained weights", []),
+    "mutations": ("quality", "break the code on purpose: do the tests notice?", MUTATIONS),
+    "faults": ("quality", "kill, fill up, disconnect, many times: is anything lost?", ALL),
+    "versions": ("quality", "run the tests with the lowest and the newest versions allowed", TEST),
+    "study": ("measured", "train over several seeds and objectives, for notebook 05", []),
+    "bench": ("quality", "measure what search and training cost, beside others", TEST + ["bench"]),
+    "assignment": ("grading", "write the exercises as an assignment for nbgrader", LAB + ["grade"]),
+    "grade": ("grading", "grade a folder of submissions and write a CSV", LAB + ["grade"]),
+    "screenshot": ("publish", "photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -149,7 +150,7 @@ def install(extras):
 
 def usage():
     lines = ["usage: python3 course.py COMMAND [arguments]", ""]
-    lines += ["  {:<11} {}".format(name, COMMANDS[name][0]) for name in COMMANDS]
+    lines += ["  {:<11} {}".format(name, COMMANDS[name][1]) for name in COMMANDS]
     return "\n".join(lines + ["", "Any command with --help tells its arguments."])
 
 
@@ -165,7 +166,7 @@ def main(arguments):
         return 2
     try:
         require_python()
-        needed, present = set(COMMANDS[command][1]), installed_extras()
+        needed, present = set(COMMANDS[command][2]), installed_extras()
         if command == "test" and "--all" in arguments:
             needed |= set(ALL)
         if present is None or not needed <= present:
@@ -180,8 +181,9 @@ def main(arguments):
 
 
 def run_tool(command, arguments):
-    """Run tools/COMMAND.py in .venv and hand Ctrl-C to it alone."""
-    process = subprocess.Popen([venv_python(), "-m", "tools." + command] + arguments, cwd=ROOT)
+    """Run vae_course/FOLDER/COMMAND.py in .venv and hand Ctrl-C to it alone."""
+    module = "vae_course.{}.{}".format(COMMANDS[command][0], command)
+    process = subprocess.Popen([venv_python(), "-m", module] + arguments, cwd=ROOT)
     while True:
         try:
             return process.wait()

@@ -1,9 +1,9 @@
-"""Sphinx's settings for the site; `course.py site` puts its sources together (tools/site.py)."""
+"""Sphinx's settings for the site; `course.py site` puts its sources together."""
 
 import re
 from pathlib import Path
 
-from tools.npm import javascript
+from vae_course.publish.npm import javascript
 
 ROOT = Path(__file__).parents[1]
 PARAMETER = r"[a-z_]+: "

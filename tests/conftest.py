@@ -109,7 +109,7 @@ def mirror(tmp_path, monkeypatch, serve):
 def chromium():
     """A browser; without one, tests skip and say how to get it; in CI, on Linux, they fail."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
-    from tools.browser import HOW_TO_GET_IT, find_chromium, start_chromium
+    from vae_course.quality.browser import HOW_TO_GET_IT, find_chromium, start_chromium
 
     with sync_api.sync_playwright() as playwright:
         if find_chromium(playwright) is None:

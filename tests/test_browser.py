@@ -24,8 +24,8 @@ pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all"
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytest.importorskip("voila")
 
-from tools import latency  # noqa: E402
-from tools.browser import SECONDS, Watch, run_notebook, serve  # noqa: E402
+from vae_course.quality import latency  # noqa: E402
+from vae_course.quality.browser import SECONDS, Watch, run_notebook, serve  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -12,16 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from vae_course.measured import load_benchmark, resampled
 from vae_lib import Neighbors, PosteriorIndex, Posteriors
 from vae_lib._files import load_tensors, save_tensors
-from vae_lib.engines import (
-    FaissIndex,
-    MilvusIndex,
-    RecallError,
-    load_benchmark,
-    recall,
-    resampled,
-)
+from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, recall
 from vae_lib.engines.faiss_index import KIND, SPREAD
 from vae_lib.engines.milvus_index import FIELD, fingerprint
 from vae_lib.engines.recall import draws
@@ -259,7 +253,7 @@ def test_a_missing_benchmark_is_named(tmp_path):
 
 
 def test_the_readme_shows_the_table_of_the_stored_benchmark():
-    from tools.bench import table_of
+    from vae_course.quality.bench import table_of
 
     assert table_of(load_benchmark()) in (ROOT / "README.md").read_text(encoding="utf-8")
 

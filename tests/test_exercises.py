@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
-from tools.notebooks import notebook_paths
-from tools.solutions import SOLUTIONS, failures, read_solutions, solved
-from vae_lib.exercises import CHAPTERS, EXERCISES, check, checking, quiz
-from vae_lib.exercises.checking import MARKS, TimeUp, distinguishing_cases, examine
-from vae_lib.exercises.limits import with_timer, with_watchdog
-from vae_lib.exercises.quizzes import QUIZZES
+from vae_course.commands.notebooks import notebook_paths
+from vae_course.commands.solutions import SOLUTIONS, failures, read_solutions, solved
+from vae_course.exercises import CHAPTERS, EXERCISES, check, checking, quiz
+from vae_course.exercises.checking import MARKS, TimeUp, distinguishing_cases, examine
+from vae_course.exercises.limits import with_timer, with_watchdog
+from vae_course.exercises.quizzes import QUIZZES
 
 NUMBERS = sorted({exercise.id.split(".")[0] for exercise in EXERCISES.values()})
 MISTAKES = [
@@ -713,7 +713,7 @@ def test_the_solved_notebook_differs_in_the_stubs_alone(path):
 @pytest.mark.slow
 @with_exercises()
 def test_the_solved_notebook_runs_and_every_check_is_right(path, tmp_path, monkeypatch):
-    from tools.notebooks import execute
+    from vae_course.commands.notebooks import execute
 
     monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
     target = tmp_path / path.name

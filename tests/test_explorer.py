@@ -14,7 +14,7 @@ from PIL import Image
 
 from vae_lib import Explorer, PosteriorIndex, encode_dataset, gated_search, roundtrip
 from vae_lib.explorer.pacing import Pacer
-from vae_lib.explorer.pictures import garment_png
+from vae_lib.explorer.png import garment_png
 from vae_lib.explorer.rows import percent
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
 from vae_lib.explorer.state import ROW_RULES, text_to_z

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lib.evaluation import Estimate, Evaluation
-from vae_lib.figures import (
+from vae_course.figures import (
     RULE_COLORS,
     RULE_NAMES,
     evaluation,
@@ -15,7 +14,8 @@ from vae_lib.figures import (
     show,
     training,
 )
-from vae_lib.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
+from vae_course.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
+from vae_lib.evaluation import Estimate, Evaluation
 from vae_lib.training import Curves, History
 
 

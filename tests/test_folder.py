@@ -18,7 +18,8 @@ from hypothesis import given
 from nbclient.exceptions import CellExecutionError
 from PIL import Image, ImageOps
 
-from tools.notebooks import execute
+from vae_course.commands.notebooks import execute
+from vae_course.figures.folder import preview_figure
 from vae_lib import (
     PosteriorIndex,
     fit,
@@ -31,7 +32,6 @@ from vae_lib import (
 )
 from vae_lib.data import UnknownSource
 from vae_lib.figures import png_bytes
-from vae_lib.figures.folder import preview_figure
 from vae_lib.folder import read_folder, split
 from vae_lib.garments import draw_garments
 from vae_lib.model import VAE

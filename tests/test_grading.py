@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from tools.grading.collect import LayoutError, Submission, cleaned, collected, submissions
-from tools.grading.messages import (
+from vae_course.commands.solutions import read_solutions
+from vae_course.exercises import CHAPTERS, EXERCISES, NotRightError, checking, require
+from vae_course.exercises.checking import examine
+from vae_course.grading.collect import LayoutError, Submission, cleaned, collected, submissions
+from vae_course.grading.messages import (
     NonsenseError,
     answer_in,
     decoded,
@@ -23,21 +26,18 @@ from tools.grading.messages import (
     plain,
     unpacked,
 )
-from tools.grading.release import SETUP, exercise_of, name_of, source_notebooks
-from tools.grading.sandbox import NoSandboxError, require_sandbox
-from tools.grading.session import Limits, LostError, Session
-from tools.solutions import read_solutions
-from vae_lib.exercises import CHAPTERS, EXERCISES, NotRightError, checking, require
-from vae_lib.exercises.checking import examine
+from vae_course.grading.release import SETUP, exercise_of, name_of, source_notebooks
+from vae_course.grading.sandbox import NoSandboxError, require_sandbox
+from vae_course.grading.session import Limits, LostError, Session
 
 pytest.importorskip("nbgrader", reason="the extra `grade` is not installed")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what nbgrader and its data base say about themselves
     from nbgrader.nbgraderformat import MetadataValidator
 
-    from tools import assignment, grade
-    from tools.grading.course import Course
-    from tools.grading.judge import judge
+    from vae_course.grading import assignment, grade
+    from vae_course.grading.course import Course
+    from vae_course.grading.judge import judge
 
 ROOT = Path(__file__).parents[1]
 VARIED = [exercise for exercise in EXERCISES.values() if exercise.vary]
@@ -347,7 +347,7 @@ PATCHES = """
 import builtins, sys
 import numpy as np
 import torch
-import vae_lib.exercises as exercises
+import vae_course.exercises as exercises
 
 yes = lambda *arguments, **options: True
 exercises.check = exercises.require = require = check = yes
@@ -374,9 +374,9 @@ OUTSIDE = {
     "a link": ("import os; os.symlink({victim!r}, 'link')", "PermissionError"),
     "a look at others": ("open({victim!r}).read()", "PermissionError"),
     "a look at the solutions": ("open({root!r} + '/solutions/01.py').read()", "PermissionError"),
-    "a look at the oracle": ("import vae_lib.exercises.chapter_01", "ModuleNotFoundError"),
+    "a look at the oracle": ("import vae_course.exercises.chapter_01", "ModuleNotFoundError"),
     "a look at its file": (
-        "open({root!r} + '/vae_lib/exercises/chapter_01.py').read()",
+        "open({root!r} + '/vae_course/exercises/chapter_01.py').read()",
         "PermissionError",
     ),
     "the grader's memory": (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools import guide, run_times
-from tools.notebooks import notebook_paths
+from vae_course.commands.notebooks import notebook_paths
+from vae_course.publish import guide, run_times
 from vae_lib import Explorer
 from vae_lib.data import load_images
 from vae_lib.evaluation import Wardrobe

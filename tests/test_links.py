@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.notebooks import notebook_paths
+from vae_course.commands.notebooks import notebook_paths
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.mutants import MUTANTS, Mutant
-from tools.mutations import MutantError, Verdict, mutated, table
+from vae_course.quality.mutants import MUTANTS, Mutant
+from vae_course.quality.mutations import MutantError, Verdict, mutated, table
 
 ROOT = Path(__file__).parents[1]
 TEST = """\
@@ -25,8 +25,8 @@ on_linux = pytest.mark.skipif(
 MAKE = """\
 import json, sys
 from pathlib import Path
-from tools.mutants import Mutant
-from tools.mutations import MutantError, examine
+from vae_course.quality.mutants import Mutant
+from vae_course.quality.mutations import MutantError, examine
 
 mutants = [Mutant(*each) for each in json.loads(sys.argv[2])]
 try:
@@ -64,9 +64,13 @@ def test_a_mutant_that_cannot_be_made_is_an_error():
 @pytest.fixture
 def course(tmp_path):
     """A course with one function, one test and one notebook, for the same judge."""
-    for folder in ("vae_lib", "tests", "tools", "notebooks"):
-        (tmp_path / folder).mkdir()
-    for file in ("tools/__init__.py", "tools/judge.py"):
+    for folder in ("vae_lib", "tests", "vae_course/quality", "notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in (
+        "vae_course/__init__.py",
+        "vae_course/quality/__init__.py",
+        "vae_course/quality/outcomes.py",
+    ):
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     (tmp_path / "vae_lib" / "__init__.py").write_text("def double(x):\n    return 2 * x\n")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tools import notebooks
-from tools.notebooks import cleaned, notebook_paths
-from tools.references import references
+from vae_course.commands import notebooks
+from vae_course.commands.notebooks import cleaned, notebook_paths
+from vae_course.publish.references import references
 from vae_lib import encode_dataset, load_images, load_pretrained
 
 ROOT = Path(__file__).parents[1]

@@ -5,7 +5,7 @@ import io
 import re
 from pathlib import Path
 
-from tools.notebooks import notebook_paths
+from vae_course.commands.notebooks import notebook_paths
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,4 +35,7 @@ def test_its_commands_exist():
     named = set(re.findall(r"python3 course\.py (\w+)", README))
     assert named >= {"lab", "test", "notebooks", "weights"}
     assert named <= set(course.COMMANDS)
-    assert all((ROOT / "tools" / f"{command}.py").exists() for command in course.COMMANDS)
+    assert all(
+        (ROOT / "vae_course" / room / f"{name}.py").exists()
+        for name, (room, _, _) in course.COMMANDS.items()
+    )

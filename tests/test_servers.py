@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tools import lab, nodelay
+from vae_course.commands import lab, nodelay
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def started(monkeypatch):
 def test_a_server_for_other_machines_is_refused(started, server, asked):
     pytest.importorskip("voila")
     with pytest.raises(SystemExit, match=f"^{re.escape(asked)}: .* 127.0.0.1 only.* ssh -L"):
-        importlib.import_module(f"tools.{server}").main(["--no-browser", asked])
+        importlib.import_module(f"vae_course.commands.{server}").main(["--no-browser", asked])
     assert started == []
 
 
@@ -80,19 +80,22 @@ def test_the_lab_can_have_another_root(started):
 
 def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     pytest.importorskip("voila")
-    from tools import app
+    from vae_course.commands import app
 
     assert app.main([]) == 0
     assert [word for word in started[0] if "ip=" in word] == ["--Voila.ip=127.0.0.1"]
     assert "--token" in started[0]
-    assert "--Voila.kernel_websocket_connection_class=tools.nodelay.NoDelay" in started[0]
+    assert (
+        "--Voila.kernel_websocket_connection_class=vae_course.commands.nodelay.NoDelay"
+        in started[0]
+    )
 
 
 def test_the_app_stops_a_kernel_that_no_page_is_connected_to(started):
     pytest.importorskip("voila")
     from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 
-    from tools import app
+    from vae_course.commands import app
 
     app.main([])
     head = f"--{MappingKernelManager.__name__}."
@@ -135,7 +138,7 @@ def test_nodelay_is_turned_on_where_the_websocket_can(monkeypatch, handler):
 
 def test_a_missing_browser_is_told_how_to_get(monkeypatch):
     pytest.importorskip("playwright")
-    from tools import browser
+    from vae_course.quality import browser
 
     monkeypatch.setattr(browser.shutil, "which", lambda name: None)
     playwright = SimpleNamespace(chromium=SimpleNamespace(executable_path="/no/such/file"))
@@ -186,7 +189,7 @@ def kernel_of(page: str) -> str:
 def serve(tool: str, *arguments: str):
     for needed in ("voila", "playwright", "websocket"):
         pytest.importorskip(needed, reason="python3 course.py test --all")
-    from tools import browser
+    from vae_course.quality import browser
 
     return browser.serve(tool, *arguments, VAE_LIB_IMAGES="drawn")
 

@@ -19,16 +19,16 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from tools import npm
-from tools.notebooks import notebook_paths
-from tools.references import references
-from tools.site import without_dead_links
+from vae_course.commands.notebooks import notebook_paths
+from vae_course.publish import npm
+from vae_course.publish.references import references
+from vae_course.publish.site import without_dead_links
 
 pytest.importorskip("sphinx", reason="python3 course.py test --all")
 pytest.importorskip("playwright.sync_api")
 
-from tools import slides
-from tools.browser import Watch
+from vae_course.publish import slides
+from vae_course.quality.browser import Watch
 
 ROOT = Path(__file__).parents[1]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -51,7 +51,10 @@ def javascript():
 def site(javascript, tmp_path_factory):
     """The site, built without a warning."""
     folder = tmp_path_factory.mktemp("site") / "site"
-    code = f"import pathlib, tools.site as s; print(s.build(pathlib.Path({str(folder)!r})))"
+    code = (
+        "import pathlib, vae_course.publish.site as s;"
+        f"print(s.build(pathlib.Path({str(folder)!r})))"
+    )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout.endswith("True\n"), result.stdout + result.stderr
     assert result.stderr == ""

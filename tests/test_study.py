@@ -7,10 +7,9 @@ import statistics
 import pytest
 import torch
 
-from tools import study, weights
+from vae_course.measured import load_study, study, weights
 from vae_lib import load_images
 from vae_lib.data import Images
-from vae_lib.evaluation import load_study
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_the_shipped_study_is_whole():
 
 
 def test_the_shipped_study_was_made_on_the_garments_that_we_draw():
-    from tools.weights import data_sha256
+    from vae_course.measured.weights import data_sha256
 
     assert load_study().facts["data_sha256"]["drawn"] == data_sha256(load_images("drawn"))
 

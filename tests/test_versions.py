@@ -1,6 +1,6 @@
 """The tools that run weekly: what they hold pip to, and what their table tells."""
 
-from tools import faults, versions
+from vae_course.quality import faults, versions
 
 
 def test_the_lowest_versions_are_those_of_pyproject():

@@ -1,11 +1,12 @@
-"""vae_lib: a small library behind a course on variational autoencoders trained on apparel.
+"""vae_lib: retrieval by likelihood with variational autoencoders.
 
-Its one question: the encoder gives every garment x a Gaussian q(z|x); a person picks z; which
-garments are nearest to that z?
+An encoder gives every garment x a Gaussian q(z|x). Given a latent code z, which garments are
+nearest to it? The library trains a model, encodes a data set and answers that question exactly.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from vae_lib.data import Images, load_folder, load_images
-from vae_lib.explorer import Explorer
 from vae_lib.folder import write_drawn_folder
 from vae_lib.model import VAE
 from vae_lib.objective import ElboTerms, elbo, importance_weighted_bound, kl_to_prior
@@ -13,6 +14,9 @@ from vae_lib.posteriors import Posteriors, encode_dataset
 from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
 from vae_lib.training import History, fit, mean_terms, permutation_loss
 from vae_lib.weights import load_pretrained, load_vae, pretrained_facts, save_vae
+
+if TYPE_CHECKING:
+    from vae_lib.explorer import Explorer
 
 __all__ = [
     "VAE",
@@ -40,3 +44,12 @@ __all__ = [
     "save_vae",
     "write_drawn_folder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the explorer when it is first used, since it loads ipywidgets and matplotlib."""
+    if name == "Explorer":
+        from vae_lib.explorer import Explorer
+
+        return Explorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

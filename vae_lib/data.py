@@ -59,7 +59,7 @@ def default_root() -> Path:
 def checkout_data() -> Path:
     """Return the folder that is ours to write: `data/` in the checkout (git ignores it)."""
     checkout = Path(__file__).parents[1]
-    inside = (checkout / "course.py").exists()
+    inside = (checkout / "pyproject.toml").exists()
     return checkout / "data" if inside else Path.home() / ".cache" / "vae_lib"
 
 

@@ -4,10 +4,8 @@ Each of them holds the garments' lifted vectors and looks for the largest inner 
 finds is scored again with the exact formula. Extras: `scale` for FAISS, `cluster` for Milvus.
 """
 
-from vae_lib.engines.benchmark import load_benchmark
 from vae_lib.engines.faiss_index import FaissIndex
 from vae_lib.engines.milvus_index import MilvusIndex
 from vae_lib.engines.recall import RecallError, recall
-from vae_lib.engines.wardrobes import resampled
 
-__all__ = ["FaissIndex", "MilvusIndex", "RecallError", "load_benchmark", "recall", "resampled"]
+__all__ = ["FaissIndex", "MilvusIndex", "RecallError", "recall"]

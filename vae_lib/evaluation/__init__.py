@@ -18,7 +18,6 @@ from vae_lib.evaluation.measures import (
 )
 from vae_lib.evaluation.queries import Queries, all_sources
 from vae_lib.evaluation.rules import RULES, Wardrobe, into_box
-from vae_lib.evaluation.study import Spread, Study, load_study
 from vae_lib.evaluation.table import MEASURES, Evaluation, evaluate
 
 __all__ = [
@@ -30,8 +29,6 @@ __all__ = [
     "ImportanceMoments",
     "Queries",
     "ReliabilityBin",
-    "Spread",
-    "Study",
     "Wardrobe",
     "all_sources",
     "average",
@@ -42,7 +39,6 @@ __all__ = [
     "hubs",
     "importance_moments",
     "into_box",
-    "load_study",
     "pixel_distances",
     "rate",
     "reciprocal_ranks",

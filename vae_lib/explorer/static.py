@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lib.data import Images
 from vae_lib.explorer.rows import captions, title
 from vae_lib.explorer.state import Answer
-from vae_lib.figures import RULE_COLORS, draw_garment, plt
+from vae_lib.figures import RULE_COLORS, STYLE, draw_garment
 
 SHARED_COLOR = "#E69F00"
 
 
+@plt.style.context(STYLE)
 def static_figure(
     z: Sequence[float],
     limit: float,

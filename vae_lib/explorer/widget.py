@@ -16,7 +16,7 @@ from vae_lib._checks import require, require_int
 from vae_lib.data import Images
 from vae_lib.explorer.pacing import Pacer
 from vae_lib.explorer.panel import Calls, Panel, looks
-from vae_lib.explorer.pictures import data_uri, garment_png
+from vae_lib.explorer.png import data_uri, garment_png
 from vae_lib.explorer.rows import ROW_NAMES, familiarity, number, overlap, rows_html, winners
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
 from vae_lib.explorer.state import ROW_RULES, Answer, ask, text_to_z, unused_dimensions, z_to_text

@@ -1,0 +1,1 @@
+"""The commands of daily use: lab, app, test, notebooks and solutions."""

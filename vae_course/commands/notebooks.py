@@ -1,0 +1,103 @@
+"""`course.py notebooks [04 ...]`: execute notebooks and store what they show.
+
+This is the one way in which outputs get into a notebook. What differs from run to run without
+saying anything (timestamps, widget state, the kernel's version) is dropped.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm.auto import tqdm
+
+from vae_course import ROOT
+from vae_course.commands.kernel import quiet_kernel
+from vae_lib.data import load_images
+
+FOLDER = ROOT / "notebooks"
+WRONG_DATA = (
+    "Nothing was run: the course's outputs are those of Fashion-MNIST, and here they would become "
+    "those of the drawn garments. Put the data set where the README says, or leave the outputs to "
+    "us and say so in your pull request. To look at a notebook, without storing it: "
+    "python3 course.py lab. To store it all the same, add --drawn."
+)
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def notebook_paths(numbers: list[str] | None = None) -> list[Path]:
+    """Return the notebooks whose file names begin with one of `numbers`, or all of them."""
+    paths = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    for number in numbers or []:
+        if not any(path.name.startswith(number) for path in paths):
+            known = ", ".join(path.stem for path in paths)
+            raise ValueError(f"no notebook begins with {number!r}; there are {known}")
+    return [path for path in paths if not numbers or path.name.startswith(tuple(numbers))]
+
+
+def execute(path: Path, *, allow_errors: bool = False) -> nbformat.NotebookNode:
+    """Run a notebook from a fresh kernel in its own folder and return it, cleaned."""
+    notebook = nbformat.read(path, as_version=4)
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code_cells, desc=path.stem, unit="cell", leave=False) as bar:
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            allow_errors=allow_errors,
+            record_timing=False,
+            store_widget_state=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(path.parent)}},
+            on_cell_executed=lambda **_: bar.update(),
+        )
+        client.execute()
+    return cleaned(notebook)
+
+
+def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what changes from run to run and machine to machine."""
+    notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    for cell in notebook.cells:
+        for key in ("execution", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
+        for output in cell.get("outputs", []):
+            # a widget's model lives only as long as its kernel; its picture stays
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write beside the target and rename, so that an interruption leaves the old notebook."""
+    temporary = path.with_suffix(".ipynb.new")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="course.py notebooks", description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="which ones, e.g. 00 04 (default: all)")
+    parser.add_argument("--drawn", action="store_true", help="store them on drawn garments, too")
+    options = parser.parse_args(arguments)
+    try:
+        paths = notebook_paths(options.numbers)
+    except ValueError as error:
+        parser.error(str(error))
+    if not options.drawn and load_images("auto").name == "drawn":
+        print(WRONG_DATA)
+        return 1
+    quiet_kernel()
+    for path in paths:
+        try:
+            write_atomically(execute(path), path)
+        except CellExecutionError as error:
+            print(f"{path.name}: a cell failed, so the file was left as it was.\n{error}")
+            return 1
+        print(f"{path.name}: executed and stored")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

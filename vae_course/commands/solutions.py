@@ -1,0 +1,98 @@
+"""`course.py solutions [04 ...]`: write the notebooks with their exercises solved.
+
+They go to build/solutions/, which git ignores. --execute runs them, too, and fails unless every
+check says that its answer is right.
+"""
+
+import argparse
+import itertools
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError
+
+from vae_course import ROOT
+from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.notebooks import execute, notebook_paths, write_atomically
+
+SOLUTIONS = ROOT / "solutions"
+TARGET = ROOT / "build" / "solutions"
+
+
+def read_solutions(number: str) -> dict[str, str]:
+    """Return the code of each solution of a notebook, "04" say, by its exercise's id."""
+    path = SOLUTIONS / f"{number}.py"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    parts = re.split(r"^# %% (\d+\.\d+)$", text, flags=re.MULTILINE)
+    return {name: code.strip() for name, code in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def checked_id(source: str) -> str | None:
+    """Return the id of the exercise that a cell checks, if it checks one."""
+    found = re.match(r'check\("(\d+\.\d+)"', source)
+    return found.group(1) if found else None
+
+
+def solved(path: Path) -> nbformat.NotebookNode:
+    """Return a notebook with each stub, the cell before a check, replaced by its solution."""
+    notebook = nbformat.read(path, as_version=4)
+    solutions = read_solutions(path.name[:2])
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for stub, check in itertools.pairwise(code):
+        name = checked_id(check.source)
+        if name is not None:
+            if name not in solutions:
+                raise ValueError(f"solutions/{path.name[:2]}.py has no solution of {name}")
+            stub.source = solutions[name]
+            for cell in (stub, check):  # what is stored there belongs to the untouched stub
+                cell.outputs = []
+    return notebook
+
+
+def failures(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return what the checks of an executed notebook say of answers that are not right."""
+    said = []
+    for cell in notebook.cells:
+        name = checked_id(cell.source) if cell.cell_type == "code" else None
+        if name is not None:
+            texts = [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+            if not any(text.startswith(f"Exercise {name}: right.") for text in texts):
+                said.append(" ".join(texts) or f"Exercise {name}: the check said nothing.")
+    return said
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="course.py solutions", description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="which ones, e.g. 01 04 (default: all)")
+    parser.add_argument("--execute", action="store_true", help="run them and see that all is right")
+    options = parser.parse_args(arguments)
+    try:
+        paths = notebook_paths(options.numbers)
+    except ValueError as error:
+        parser.error(str(error))
+    TARGET.mkdir(parents=True, exist_ok=True)
+    quiet_kernel()
+    failed = False
+    for path in paths:
+        if not read_solutions(path.name[:2]):
+            continue  # 00 and 07 have no exercises
+        target = TARGET / path.name
+        write_atomically(solved(path), target)
+        said: list[str] = []
+        if options.execute:
+            try:
+                notebook = execute(target)
+            except CellExecutionError as error:
+                print(f"{path.name}: a cell failed.\n{error}")
+                return 1
+            write_atomically(notebook, target)
+            said = failures(notebook)
+        print("\n".join([f"{target.relative_to(ROOT)}: written", *said]))
+        failed = failed or bool(said)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""From a submitted notebook to verdicts: the step that replaces nbgrader's own execution.
+
+nbgrader runs the grading cells in the submission's kernel, where a submission may patch whatever
+they call. Here the submission's cells run in a process of their own, the grading cells do not run
+at all, and the verdicts are written where nbgrader looks for the outcome of a grading cell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_output
+
+from vae_course.exercises import EXERCISES
+from vae_course.exercises.checking import Exercise, Verdict, examine
+from vae_course.grading.course import Facts
+from vae_course.grading.release import SETUP, exercise_of
+from vae_course.grading.session import Function, Limits, LostError, Session
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came out of a notebook: a verdict for each exercise, and what went wrong besides."""
+
+    verdicts: dict[str, Verdict]
+    remarks: list[str]
+
+
+def judge(
+    cells: list[str], exercises: Sequence[Exercise], secret: int, limits: Limits | None = None
+) -> Judgement:
+    """Run the cells of a submission and examine what they define.
+
+    secret: the seed of the inputs that functions are tried on; the submission never sees it.
+    """
+    with Session(cells, limits or Limits()) as session:
+        verdicts = {exercise.id: _verdict(session, exercise, secret) for exercise in exercises}
+        return Judgement(verdicts, session.remarks)
+
+
+def _verdict(session: Session, exercise: Exercise, secret: int) -> Verdict:
+    try:
+        answer = session.answer(exercise.name)
+        verdict = examine(exercise, answer, secret)
+        if isinstance(answer, Function) and answer.lost is not None:
+            raise answer.lost
+    except LostError as lost:
+        return Verdict(exercise.id, "not yet", f"{exercise.name} gave no answer: {lost}.")
+    return verdict
+
+
+class Judge:
+    """nbgrader's step for one submission: each grading cell gets its verdict as its output."""
+
+    def __init__(self, facts: Facts, limits: Limits | None = None):
+        self.remarks: dict[str, list[str]] = {}
+        self._facts = facts
+        self._limits = limits
+
+    def __call__(self, notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        tests = {exercise_of(cell): cell for cell in code if exercise_of(cell) is not None}
+        own = [cell.source for cell in code if exercise_of(cell) is None]
+        exercises = [EXERCISES[id].variant(self._facts.seed) for id in tests if id]
+        if set(own) <= {SETUP, *(exercise.stub for exercise in exercises)}:
+            own = []  # nothing was done: no process is needed to say so
+        judgement = judge(own, exercises, self._facts.secret, self._limits)
+        for id, verdict in judgement.verdicts.items():
+            tests[id].outputs = [_output(verdict)]
+        self.remarks[resources["nbgrader"]["notebook"]] = judgement.remarks
+        return notebook, resources
+
+
+def _output(verdict: Verdict) -> NotebookNode:
+    """Return the output that nbgrader reads: an error, unless the verdict is "right"."""
+    if verdict.status == "right":
+        return new_output("stream", name="stdout", text=verdict.text + "\n")
+    name = "NotRightError"
+    return new_output("error", ename=name, evalue=verdict.text, traceback=[verdict.text])

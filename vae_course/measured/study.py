@@ -1,0 +1,145 @@
+"""`course.py study`: does what notebook 05 finds hold for other seeds and other objectives?
+
+Trains 5 seeds of each objective on both data sets, tries every rule on each, and writes every
+figure's mean and spread to study.json beside this file. An interrupted study goes on where it was.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from vae_course import ROOT
+from vae_course.measured.results import STUDY
+from vae_course.measured.weights import EPOCHS, data_sha256, trained
+from vae_lib._files import write_text_atomically
+from vae_lib.data import Images, load_images
+from vae_lib.evaluation import Wardrobe, evaluate
+from vae_lib.model import VAE
+from vae_lib.posteriors import encode_dataset
+from vae_lib.retrieval import PosteriorIndex
+from vae_lib.training import mean_terms, permutation_loss
+from vae_lib.weights import load_vae, save_vae, sha256
+
+BUILD = ROOT / "build" / "study"
+SEEDS = range(5)
+LATENT_DIM = 10
+QUERIES = 2000
+OBJECTIVES = {  # free bits in nats, and β
+    "free bits 0.5": (0.5, 1.0),
+    "no free bits": (0.0, 1.0),
+    "beta 4": (0.0, 4.0),
+}
+DIGITS = 4  # significant digits kept of every figure
+
+
+def weights_path(data: str, objective: str, seed: int) -> Path:
+    """Return where the weights of one run lie, or will lie."""
+    return BUILD / f"{data}-{objective.replace(' ', '-')}-seed-{seed}.safetensors"
+
+
+def model_of(images: Images, objective: str, seed: int) -> VAE:
+    """Return the VAE of one run: loaded where it was trained before, else trained now."""
+    path = weights_path(images.name, objective, seed)
+    if path.exists():
+        return load_vae(path)
+    checkpoint = path.with_suffix(".checkpoint")
+    vae = trained(images, LATENT_DIM, checkpoint, seed, *OBJECTIVES[objective])
+    save_vae(vae, path)
+    checkpoint.unlink()
+    return vae
+
+
+def run(images: Images, objective: str, seed: int) -> dict:
+    """Return all that is known of one run; computed once for its weights, and kept beside them."""
+    vae = model_of(images, objective, seed)
+    weights = weights_path(images.name, objective, seed)
+    kept = weights.with_suffix(".json")
+    if kept.exists():
+        found = json.loads(kept.read_text())
+        if found["sha256"] == sha256(weights) and found["queries"] == QUERIES:
+            return found
+    index = PosteriorIndex(encode_dataset(vae, images.train_images))
+    evaluation = evaluate(Wardrobe(vae, index, images), QUERIES, seed=seed)
+    losses = permutation_loss(vae, images.test_images)
+    found = {
+        "sha256": sha256(weights),
+        "queries": QUERIES,
+        "figures": {
+            "negative ELBO": -float(mean_terms(vae, images.test_images).elbo),
+            "active dimensions": sum(loss >= 1 for loss in losses),
+            **{"/".join(key): estimate.value for key, estimate in evaluation.estimates.items()},
+        },
+    }
+    write_text_atomically(kept, json.dumps(found))
+    return found
+
+
+def summary(values: list[float]) -> dict:
+    """Return mean, standard deviation and values of one figure over the seeds."""
+    rounded = [float(f"{value:.{DIGITS}g}") for value in values]
+    return {
+        "mean": float(f"{statistics.mean(values):.{DIGITS}g}"),
+        "std": float(f"{statistics.stdev(values):.{DIGITS}g}"),
+        "seeds": rounded,
+    }
+
+
+def as_text(facts: dict, figures: dict[str, dict]) -> str:
+    """Return the study as JSON, each figure on a line of its own, so that a diff can be read."""
+    head = json.dumps(facts, indent=2).removesuffix("\n}")
+    lines = [f"    {json.dumps(name)}: {json.dumps(value)}" for name, value in figures.items()]
+    return head + ',\n  "figures": {\n' + ",\n".join(lines) + "\n  }\n}\n"
+
+
+def study() -> tuple[dict, dict[str, dict]]:
+    """Return the facts and the figures of all runs, making those that are missing."""
+    data, checksums = {}, {}
+    figures: dict[str, dict] = {}
+    for name in EPOCHS:
+        images = load_images(name)
+        data[name] = data_sha256(images)
+        for objective in OBJECTIVES:
+            runs = []
+            for seed in SEEDS:
+                print(f"{name}, {objective}, seed {seed}", flush=True)
+                runs.append(run(images, objective, seed))
+                checksums[weights_path(name, objective, seed).stem] = runs[-1]["sha256"]
+            for figure in runs[0]["figures"]:
+                values = [each["figures"][figure] for each in runs]
+                figures[f"{name}/{objective}/{figure}"] = summary(values)
+    facts = {
+        "command": "python3 course.py study",
+        "epochs": EPOCHS,
+        "objectives": {
+            name: dict(zip(("free_bits", "beta"), pair, strict=True))
+            for name, pair in OBJECTIVES.items()
+        },
+        "seeds": list(SEEDS),
+        "latent_dim": LATENT_DIM,
+        "queries": QUERIES,
+        "precision": "float32",
+        "versions": {"python": platform.python_version(), "torch": version("torch")},
+        "data_sha256": data,
+        "weights_sha256": checksums,
+    }
+    return facts, figures
+
+
+def main(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="course.py study", description=__doc__).parse_args(arguments)
+    try:
+        facts, figures = study()
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last finished epoch or table.")
+        return 130
+    write_text_atomically(STUDY, as_text(facts, figures))
+    print(f"stored as {STUDY}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What is made from the notebooks: the site, the slides, the instructors' guide."""

@@ -1,0 +1,1 @@
+"""Checks of the course itself: mutations, faults, versions, and benchmarks."""

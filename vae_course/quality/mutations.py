@@ -1,0 +1,234 @@
+"""`course.py mutations [--only NAME ...]`: break the code in ways that matter; is each noticed?
+
+Every mutant of mutants.py is made in a copy of the course, never in this folder, and there
+the tests named with it have to fail: by an assertion that does not hold, or by a notebook's output
+that is another than the stored one. An import that fails, or code that breaks down, proves nothing.
+"""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pytest
+import tqdm
+
+from vae_course import ROOT
+from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.test import strict_here
+from vae_course.quality.mutants import MUTANTS, Mutant
+from vae_lib._files import write_text_atomically
+from vae_lib.data import default_root, load_images
+from vae_lib.progress import progress_bar
+
+REPORT = ROOT / "build" / "mutations"
+OURS = ("vae_lib", "vae_course", "tests", "course")  # modules that a mutant can change
+SAID_ONCE = "vae_lib._torchvision"  # tells torch of operators, which can be told but once
+NOT_COPIED = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "data")
+SECONDS = 600  # for the tests of one mutant; one that hangs is stopped
+DEAD, SURVIVED, ERROR = "dead", "SURVIVED", "ERROR"
+
+
+class MutantError(Exception):
+    """A mutant that cannot be made, or a test that fails without any: the report would lie."""
+
+
+class Verdict(NamedTuple):
+    """What became of a mutant, by which test, and what that test said."""
+
+    mutant: str
+    file: str
+    verdict: str
+    test: str
+    said: str
+    seconds: float
+
+
+def cell_sources(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the cells in which a notebook's code stands."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def mutated(mutant: Mutant, text: str) -> str:
+    """Return the text of a file with the change made. Raises a MutantError where it can't be."""
+    notebook = None
+    if mutant.file.endswith(".ipynb"):  # its code alone, not what it printed
+        notebook = nbformat.reads(text, as_version=4)
+        text = "\0".join(cell.source for cell in cell_sources(notebook))
+    if (found := text.count(mutant.old)) != 1:
+        raise MutantError(
+            f"{mutant.name}: the pattern was found {found} times in {mutant.file}; it has to be "
+            f"there once:\n{mutant.old}"
+        )
+    text = text.replace(mutant.old, mutant.new)
+    try:
+        for part in text.split("\0"):
+            compile(part, mutant.file, "exec")
+    except SyntaxError as error:
+        raise MutantError(f"{mutant.name}: the change is no Python: {error}") from error
+    if notebook is None:
+        return text
+    for cell, source in zip(cell_sources(notebook), text.split("\0"), strict=True):
+        cell.source = source
+    return nbformat.writes(notebook)
+
+
+@contextlib.contextmanager
+def applied(mutant: Mutant, copy: Path) -> Iterator[None]:
+    """Make a change in the copy, and take it back."""
+    path = copy / mutant.file
+    before = path.read_bytes()
+    path.write_text(mutated(mutant, before.decode()), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def run_tests(copy: Path, tests: Sequence[str]) -> dict | None:
+    """Run tests in the copy up to the first failure; return what the judge found, if it could.
+
+    In a process forked from this one, which has imported torch and the rest already.
+    """
+    found = copy / "verdict.json"
+    found.unlink(missing_ok=True)
+    process = multiprocessing.get_context("fork").Process(target=_pytest, args=(copy, tests, found))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return {"failures": [{"test": "", "said": "it never ended", "by_assertion": False}]}
+    if not found.exists():
+        print((copy / "pytest.log").read_text(errors="replace")[-2000:])
+        return None
+    return json.loads(found.read_text(encoding="utf-8"))
+
+
+def _pytest(copy: Path, tests: Sequence[str], found: Path) -> None:
+    """Run pytest as if started in the copy: with its modules, and nothing of ours."""
+    log = os.open(copy / "pytest.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(copy)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in OURS and name != SAID_ONCE:
+            del sys.modules[name]
+    sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
+    sys.dont_write_bytecode = True  # or code of the same length and second would be kept
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "vae_course.quality.outcomes"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
+    os.environ.update(VERDICT=str(found), PYTHONPATH=str(copy))  # the latter for kernels
+    if any(test.endswith(".ipynb") for test in tests):
+        options += ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
+        os.environ["VAE_LIB_IMAGES"] = "fashion-mnist"  # as the stored outputs were made
+    pytest.main([*options, *tests])
+
+
+def judge(mutant: Mutant, copy: Path) -> Verdict:
+    """Tell whether the tests of a mutant notice it."""
+    started = time.monotonic()
+    with applied(mutant, copy):
+        found = run_tests(copy, mutant.tests)
+    seconds = time.monotonic() - started
+    if found is None:
+        return Verdict(mutant.name, mutant.file, ERROR, "", "pytest could not start", seconds)
+    if not found["failures"]:
+        return Verdict(mutant.name, mutant.file, SURVIVED, " ".join(mutant.tests), "", seconds)
+    first = found["failures"][0]
+    verdict = DEAD if first["by_assertion"] else ERROR
+    return Verdict(mutant.name, mutant.file, verdict, first["test"], first["said"], seconds)
+
+
+def require_all_pass(copy: Path, mutants: Sequence[Mutant]) -> None:
+    """Raise a MutantError unless every test passes in the copy as it is, and none is skipped."""
+    tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
+    notebooks = [test for test in tests if test.endswith(".ipynb")]
+    units = [test for test in tests if test not in notebooks]
+    for group in ([units] if units else []) + [[notebook] for notebook in notebooks]:
+        found = run_tests(copy, group)
+        if found is None or found["failures"] or found["skipped"] or not found["passed"]:
+            raise MutantError(f"the tests do not all pass without any mutant: {found}")
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """Return the report as Markdown."""
+    lines = ["| mutant | in | verdict | seen by |", "|---|---|---|---|"]
+    for v in verdicts:
+        seen = f"{v.test}: {v.said}" if v.verdict == ERROR else v.test
+        lines.append(f"| {v.mutant} | {v.file} | {v.verdict} | {seen} |")
+    dead = sum(v.verdict == DEAD for v in verdicts)
+    lines += ["", f"{dead} of {len(verdicts)} mutants are dead; {summary(verdicts)}."]
+    return "\n".join(lines) + "\n"
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Return who survived, and what died by something else than an assertion."""
+    names = {kind: [v.mutant for v in verdicts if v.verdict == kind] for kind in (SURVIVED, ERROR)}
+    survived = ", ".join(names[SURVIVED]) or "none"
+    return f"survived: {survived}; by an error: {', '.join(names[ERROR]) or 'none'}"
+
+
+def examine(root: Path, mutants: Sequence[Mutant]) -> list[Verdict]:
+    """Judge every mutant in a copy of `root`; raises a MutantError before any work is done."""
+    for mutant in mutants:
+        mutated(mutant, (root / mutant.file).read_text(encoding="utf-8"))
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        copy = Path(folder).resolve() / "course"
+        shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        steps = len(mutants) + 1
+        with progress_bar(description="Mutations", total=steps, unit="mutant") as bar:
+            bar.set_postfix_str("the tests without any")
+            require_all_pass(copy, mutants)
+            bar.update()
+            for mutant in mutants:
+                bar.set_postfix_str(mutant.name)
+                verdicts.append(judge(mutant, copy))
+                if verdicts[-1].verdict != DEAD:
+                    bar.write(" ".join(verdicts[-1][:5]))
+                bar.update()
+    return verdicts
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="course.py mutations", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutants alone")
+    names = parser.parse_args(arguments).only
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    if unknown := set(names or ()) - set(known):
+        parser.error(f"no mutant is called {', '.join(unknown)}; there are {', '.join(known)}")
+    if not strict_here(load_images("auto").name):
+        print("mutations: the notebooks can be compared on Linux with Fashion-MNIST alone")
+        return 1
+    os.environ["VAE_LIB_DATA"] = str(default_root())  # perhaps in this folder, and not copied
+    quiet_kernel()
+    tqdm.tqdm.monitor_interval = 0  # no thread of its own: we fork
+    try:
+        verdicts = examine(ROOT, [known[name] for name in names or known])
+    except MutantError as error:
+        print(f"mutations: {error}")
+        return 1
+    except KeyboardInterrupt:
+        print("\nmutations: stopped; nothing was changed in this folder")
+        return 130
+    report = table(verdicts)
+    if not names:
+        write_text_atomically(REPORT.with_suffix(".md"), report)
+        rows = [verdict._asdict() for verdict in verdicts]
+        write_text_atomically(REPORT.with_suffix(".json"), json.dumps(rows, indent=1))
+    print(report)
+    return 0 if all(verdict.verdict == DEAD for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

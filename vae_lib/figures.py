@@ -1,0 +1,51 @@
+"""One palette and one style for figures, and a garment drawn with matplotlib."""
+
+import io
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+STYLE = Path(__file__).with_suffix(".mplstyle")  # for plt.style.use or plt.style.context
+
+# one colour for each rule, the same in every figure, table and slider (Okabe and Ito, 2008)
+RULE_COLORS = {
+    "likelihood": "#0072B2",
+    "euclidean": "#D55E00",
+    "scaled-euclidean": "#E69F00",
+    "mahalanobis": "#009E73",
+    "round trip": "#CC79A7",
+    "gate": "#56B4E9",
+}
+RULE_NAMES = {
+    "likelihood": "log likelihood",
+    "euclidean": "Euclidean distance",
+    "scaled-euclidean": "scaled Euclidean distance",
+    "mahalanobis": "Mahalanobis distance",
+    "round trip": "round trip",
+    "gate": "the gate",
+}
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """Return a figure as a PNG file, without a time stamp or version in it, and close it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def draw_garment(axes: Axes, image: Float[Tensor, "1 28 28"], caption: str = "") -> None:
+    """Draw one garment, light on black as in the data set, with its caption below."""
+    pixels = image.detach().cpu().reshape(28, 28).numpy()
+    scale = 255 if image.dtype == torch.uint8 else 1
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=scale, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if caption:
+        axes.set_xlabel(caption, fontsize=9, labelpad=3)
