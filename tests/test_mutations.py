@@ -4,13 +4,21 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from vae_course.quality.mutants import MUTANTS, Mutant
-from vae_course.quality.mutations import MutantError, Verdict, mutated, table
+from vae_course.quality.mutations import (
+    MUTANTS,
+    Mutant,
+    MutantError,
+    Verdict,
+    load_mutants,
+    mutated,
+    table,
+)
 
 ROOT = Path(__file__).parents[1]
 TEST = """\
@@ -25,8 +33,7 @@ on_linux = pytest.mark.skipif(
 MAKE = """\
 import json, sys
 from pathlib import Path
-from vae_course.quality.mutants import Mutant
-from vae_course.quality.mutations import MutantError, examine
+from vae_course.quality.mutations import Mutant, MutantError, examine
 
 mutants = [Mutant(*each) for each in json.loads(sys.argv[2])]
 try:
@@ -37,18 +44,11 @@ except MutantError as error:
 """
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_pattern_is_there_once_and_the_change_is_python(mutant):
-    before = (ROOT / mutant.file).read_text(encoding="utf-8")
-    assert mutated(mutant, before) != before
-    for test in mutant.tests:
-        path, _, function = test.partition("[")[0].partition("::")
-        assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8") or not function
-
-
-def test_there_are_enough_of_them_each_with_a_name():
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 40
-    assert sum("notebooks" in m.file or "explorer" in m.file for m in MUTANTS) >= 8
+def test_mutants_are_many_and_cover_notebooks_and_the_explorer():
+    mutants = load_mutants()
+    rows = tomllib.loads(MUTANTS.read_text(encoding="utf-8"))["mutant"]
+    assert len(mutants) == len(rows) >= 40  # each has a name of its own
+    assert sum("notebooks" in m.file or "explorer" in m.file for m in mutants.values()) >= 8
 
 
 def test_a_mutant_that_cannot_be_made_is_an_error():

@@ -1,6 +1,6 @@
 """`course.py mutations [--only NAME ...]`: break the code in ways that matter; is each noticed?
 
-Every mutant of mutants.py is made in a copy of the course, never in this folder, and there
+Every mutant of mutants.toml is made in a copy of the course, never in this folder, and there
 the tests named with it have to fail: by an assertion that does not hold, or by a notebook's output
 that is another than the stored one. An import that fails, or code that breaks down, proves nothing.
 """
@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,11 +26,11 @@ import tqdm
 from vae_course import ROOT
 from vae_course.commands.kernel import quiet_kernel
 from vae_course.commands.test import strict_here
-from vae_course.quality.mutants import MUTANTS, Mutant
 from vae_lib._files import write_text_atomically
 from vae_lib.data import default_root, load_images
 from vae_lib.progress import progress_bar
 
+MUTANTS = Path(__file__).with_name("mutants.toml")
 REPORT = ROOT / "build" / "mutations"
 OURS = ("vae_lib", "vae_course", "tests", "course")  # modules that a mutant can change
 SAID_ONCE = "vae_lib._torchvision"  # tells torch of operators, which can be told but once
@@ -42,6 +43,16 @@ class MutantError(Exception):
     """A mutant that cannot be made, or a test that fails without any: the report would lie."""
 
 
+class Mutant(NamedTuple):
+    """A change: `old`, which occurs exactly once in `file`, becomes `new`; `tests` have to fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
 class Verdict(NamedTuple):
     """What became of a mutant, by which test, and what that test said."""
 
@@ -51,6 +62,13 @@ class Verdict(NamedTuple):
     test: str
     said: str
     seconds: float
+
+
+def load_mutants(path: Path = MUTANTS) -> dict[str, Mutant]:
+    """Return the mutants of a TOML file by their names."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
+    mutants = [Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows]
+    return {mutant.name: mutant for mutant in mutants}
 
 
 def cell_sources(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -204,7 +222,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py mutations", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutants alone")
     names = parser.parse_args(arguments).only
-    known = {mutant.name: mutant for mutant in MUTANTS}
+    known = load_mutants()
     if unknown := set(names or ()) - set(known):
         parser.error(f"no mutant is called {', '.join(unknown)}; there are {', '.join(known)}")
     if not strict_here(load_images("auto").name):
