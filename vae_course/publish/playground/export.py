@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vae_course.figures.encoding import CLASS_COLORS
 from vae_course.publish.playground.presets import presets
 from vae_lib import Images, Posteriors, PosteriorIndex, encode_dataset, load_pretrained
 from vae_lib.figures import RULE_COLORS, RULE_NAMES
-from vae_lib.figures.encoding import CLASS_COLORS
 from vae_lib.model import VAE
 from vae_lib.weights import pretrained_facts
 
 GARMENTS = 10_000  # the first ones of the training set
 LATENT_DIMS = (10, 2)
 SHEET_COLUMNS, SHEET_ROWS = 25, 20  # pictures on one sheet
-DEGREES = 1  # ν of the Student-t rule
+STUDENT_T = {"name": "Student-t", "color": "#882255"}
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,19 @@ def write_data(folder: Path, images: Images) -> None:
         "garments": len(labels),
         "class_names": images.class_names,
         "class_colors": CLASS_COLORS,
-        "rules": {
-            name: {"name": title, "color": RULE_COLORS[name]} for name, title in RULE_NAMES.items()
-        },
-        "degrees": DEGREES,
+        "rules": rules(),
         "labels": "labels.bin",
         "sheets": write_sheets(folder, images.train_images[:GARMENTS, 0].numpy(), labels),
         "models": {str(d): write_model(folder, images, d) for d in LATENT_DIMS},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def rules() -> dict[str, dict[str, str]]:
+    """Return the name and the colour of every rule, the same as in the course's figures."""
+    known = {name: {"name": RULE_NAMES[name], "color": RULE_COLORS[name]} for name in RULE_NAMES}
+    return {"student-t": STUDENT_T} | known
 
 
 def write_model(folder: Path, images: Images, latent_dim: int) -> dict:

@@ -1,0 +1,181 @@
+"""The playground: a static page that computes what vae_lib computes, in a browser."""
+
+import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vae_course import ROOT
+from vae_course.publish.playground import build as playground
+from vae_course.publish.playground.export import GARMENTS, exported, on_one_sheet
+from vae_lib import gated_search, roundtrip
+
+
+DIMS = [10, 2]
+QUERIES = 200
+K = 10
+RULES = ["likelihood", "euclidean", "scaled-euclidean", "mahalanobis", "student-t"]
+# computes in the page, with the page's own modules, and returns what it found
+COMPUTE = """
+async ({ latentDim, zs, rules, k }) => {
+  const [{ Files }, { ask, ROW_RULES }, { decode, encode, roundTrip }] = await Promise.all(
+    ["files", "answer", "network"].map((name) => import(`./js/${name}.js`)));
+  const files = new Files("./data/");
+  const entry = (await files.manifest()).models[latentDim];
+  const model = {
+    posteriors: await files.posteriors(entry),
+    decoder: await files.layers(entry.parts.decoder),
+    encoder: await files.layers(entry.parts.encoder),
+    familiarBelow: entry.familiar_below,
+  };
+  return zs.map((z) => {
+    const { rows, familiar, mahalanobis2 } = ask(model, z, ROW_RULES, k);
+    return {
+      familiar, mahalanobis2,
+      pixels: Array.from(decode(model.decoder, z)),
+      returned: roundTrip(model.decoder, model.encoder, z),
+      posterior: encode(model.encoder, decode(model.decoder, z)),
+      rows: Object.fromEntries(rows.map(({ rule, garments, scores, probabilities }) =>
+        [rule, { garments, scores, probabilities }])),
+    };
+  });
+}
+"""
+
+
+def node(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run node, or skip where there is none."""
+    if shutil.which("node") is None:
+        pytest.skip("node was not found; Node.js 20 or newer runs the playground's own tests")
+    return subprocess.run(["node", *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+def test_its_modules_pass_their_own_tests():
+    files = sorted(map(str, (ROOT / "tests" / "playground").glob("*.test.mjs")))
+    result = node("--test", *files)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_pictures_lie_side_by_side_on_a_sheet():
+    pictures = np.arange(27, dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
+    sheet = on_one_sheet(pictures)
+    assert sheet.shape == (56, 25 * 28)
+    assert sheet[0, ::28].tolist() == list(range(25))
+    assert sheet[28, ::28].tolist() == [25, 26] + [0] * 23
+
+
+@pytest.fixture(scope="module")
+def built(drawn, tmp_path_factory):
+    return playground.build(tmp_path_factory.mktemp("playground") / "page", drawn)
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    server = playground.server(built, port=0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def manifest(built):
+    return json.loads((built / "data" / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_all_of_it_is_at_most_8_megabytes_and_only_what_a_page_needs(built):
+    files = [file for file in built.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 8e6
+    assert {file.suffix for file in files} <= {*".html .css .js .json .bin .webp .svg".split()}
+    assert not {"package.json", "tsconfig.json"} & {file.name for file in files}
+
+
+@pytest.mark.slow
+def test_the_sheets_hold_every_garment_without_loss(built, manifest, drawn):
+    labels = drawn.train_labels[:GARMENTS].numpy()
+    order = iter(np.argsort(labels, kind="stable"))
+    for sheet in manifest["sheets"]:
+        pixels = np.asarray(Image.open(built / "data" / sheet["file"]).convert("L"))
+        for place in range(sheet["garments"]):
+            row, column = divmod(place, sheet["columns"])
+            cell = pixels[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
+            assert np.array_equal(cell, drawn.train_images[next(order), 0].numpy())
+    assert next(order, None) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latent_dim", DIMS)
+def test_its_presets_are_what_they_say(manifest, drawn, latent_dim):
+    index = exported(drawn, latent_dim).index
+    presets = {each["id"]: each["z"] for each in manifest["models"][str(latent_dim)]["presets"]}
+    disagree, far = presets["disagree"], presets["far"]
+    by_rule = [set(index.search(disagree, K, rule).indices.tolist()) for rule in RULES[:2]]
+    assert index.is_familiar(disagree)
+    assert len(set.intersection(*by_rule)) <= 1
+    assert not index.is_familiar(far)
+    assert index.search(far, 1).probabilities[0] >= 0.999
+
+
+def queries(page, latent_dim: int) -> torch.Tensor:
+    """Return z near and far: from garments' posteriors, from the prior, and uniform in ±5."""
+    generator = torch.Generator().manual_seed(5)
+    third = QUERIES // 3
+    posteriors = page.index.posteriors
+    some = torch.randperm(len(posteriors), generator=generator)[:third]
+    eps = torch.randn(third, latent_dim, generator=generator)
+    near = posteriors.mean[some] + posteriors.std[some] * eps
+    prior = torch.randn(third, latent_dim, generator=generator)
+    uniform = 10 * torch.rand(QUERIES - 2 * third, latent_dim, generator=generator) - 5
+    return torch.cat([near, prior, uniform])
+
+
+def student_t(index, z: torch.Tensor) -> torch.Tensor:
+    """Return the scores of the Student-t rule with ν = 1, float64 [Q, N]."""
+    posteriors = index.posteriors
+    log_std = posteriors.std.double().log().sum(dim=1)
+    return -0.5 * (1 + index.latent_dim) * posteriors.mahalanobis2(z).log1p() - log_std
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latent_dim", DIMS)
+def test_it_computes_what_vae_lib_computes(chromium, address, drawn, latent_dim):
+    """Pictures within 1/255, scores to four digits, the same ten garments for every z and rule."""
+    model = exported(drawn, latent_dim)
+    z = queries(model, latent_dim)
+    page = chromium.new_page()
+    page.goto(address)
+    arguments = {"latentDim": latent_dim, "zs": z.tolist(), "rules": RULES, "k": K}
+    found = page.evaluate(COMPUTE, arguments)
+    page.close()
+
+    pixels = torch.tensor([each["pixels"] for each in found])
+    assert (pixels - model.vae.decode(z).flatten(1)).abs().max() <= 1 / 255
+    back = torch.tensor([each["returned"] for each in found], dtype=torch.float64)
+    torch.testing.assert_close(back.float(), roundtrip(model.vae, z), rtol=1e-3, atol=1e-4)
+    q = model.vae.encode(model.vae.decode(z))
+    std = torch.tensor([each["posterior"]["std"] for each in found])
+    torch.testing.assert_close(std, q.stddev, rtol=1e-3, atol=1e-5)
+
+    expected = {rule: model.index.search(z, K, rule) for rule in RULES[:4]}
+    scores, indices = student_t(model.index, z).sort(dim=1, descending=True, stable=True)
+    expected["student-t"] = type(expected["likelihood"])(indices[:, :K], scores[:, :K], "student-t")
+    # the round trip in float64 and in float32 end a hair apart, so rows are compared at its end
+    expected["round trip"] = model.index.search(back, K)
+    familiar = gated_search(model.vae, model.index, z, K).familiar
+    assert [each["familiar"] for each in found] == familiar.tolist()
+    expected["gate"] = model.index.search(torch.where(familiar[:, None], z.double(), back), K)
+    for rule, neighbors in expected.items():
+        rows = [each["rows"][rule] for each in found]
+        assert [row["garments"] for row in rows] == neighbors.indices.tolist(), rule
+        computed = torch.tensor([row["scores"] for row in rows], dtype=torch.float64)
+        torch.testing.assert_close(computed, neighbors.scores, rtol=1e-5, atol=1e-6)
+        if neighbors.probabilities is not None:
+            shown = torch.tensor([row["probabilities"] for row in rows], dtype=torch.float64)
+            torch.testing.assert_close(shown, neighbors.probabilities, rtol=1e-4, atol=1e-9)
