@@ -16,7 +16,6 @@ from vae_course.publish.playground import build as playground
 from vae_course.publish.playground.export import GARMENTS, exported, on_one_sheet
 from vae_lib import gated_search, roundtrip
 
-
 DIMS = [10, 2]
 QUERIES = 200
 K = 10
@@ -93,7 +92,8 @@ def manifest(built):
 def test_all_of_it_is_at_most_8_megabytes_and_only_what_a_page_needs(built):
     files = [file for file in built.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 8e6
-    assert {file.suffix for file in files} <= {*".html .css .js .json .bin .webp .svg".split()}
+    kinds = {".html", ".css", ".js", ".json", ".bin", ".webp", ".svg"}
+    assert {file.suffix for file in files} <= kinds
     assert not {"package.json", "tsconfig.json"} & {file.name for file in files}
 
 

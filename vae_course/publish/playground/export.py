@@ -12,7 +12,7 @@ from PIL import Image
 
 from vae_course.figures.encoding import CLASS_COLORS
 from vae_course.publish.playground.presets import presets
-from vae_lib import Images, Posteriors, PosteriorIndex, encode_dataset, load_pretrained
+from vae_lib import Images, PosteriorIndex, Posteriors, encode_dataset, load_pretrained
 from vae_lib.figures import RULE_COLORS, RULE_NAMES
 from vae_lib.model import VAE
 from vae_lib.weights import pretrained_facts
