@@ -1,4 +1,4 @@
-"""Which rule is right? Measures of an answer, sources of z, and the table of all rules."""
+"""Evaluation of retrieval: queries from several sources, measures, and a table of all rules."""
 
 from vae_lib.evaluation.importance import ImportanceMoments, importance_moments
 from vae_lib.evaluation.measures import (

@@ -1,4 +1,4 @@
-"""Importance sampling of the true posterior p(z|x): can σ be trusted?"""
+"""Importance sampling of the true posterior p(z|x), to check the encoder's σ."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from vae_lib.threads import one_thread
 
 
 class ImportanceMoments(NamedTuple):
-    """What is known of p(z|x) ∝ p(x|z) p(z), in float64; see `importance_moments`."""
+    """Estimated moments of p(z|x) in float64, and the effective sample size for each image."""
 
     mean: Float[Tensor, "batch latent"]
     covariance: Float[Tensor, "batch latent latent"]
@@ -20,7 +20,7 @@ class ImportanceMoments(NamedTuple):
 
     @property
     def std(self) -> Float[Tensor, "batch latent"]:
-        """The posterior's standard deviation in each dimension: the roots of the diagonal."""
+        """The standard deviation of p(z|x) in each dimension."""
         return self.covariance.diagonal(dim1=-2, dim2=-1).sqrt()
 
 
@@ -32,22 +32,35 @@ def importance_moments(
     generator: torch.Generator | None = None,
     widen: float = 1.5,
 ) -> ImportanceMoments:
-    """Estimate mean and covariance of p(z|x), which is proportional to p(x|z) p(z), for each image.
+    """Estimate the mean and covariance of p(z|x) ∝ p(x|z) p(z) for each image.
 
-    On grey pixels p(x|z) is no density over x: its integral depends on z. Then this is not the
-    posterior of a proper model of pictures, but still the distribution with the largest ELBO.
+    The method is self-normalised importance sampling. Each zₖ is drawn from the proposal
+    r(z) = N(μ(x), diag (widen · σ(x))²) and weighted by wₖ = p(x|zₖ) p(zₖ) / r(zₖ). The estimate is
+    roughly as precise as one from (Σ wₖ)² / Σ wₖ² independent draws from p(z|x). This number is the
+    effective sample size; do not rely on an estimate for which it is small.
 
-    Self-normalised importance sampling (Owen, Monte Carlo theory, methods and examples, 2013,
-    sections 9.2 and 9.3): zₖ is drawn from r(z) = N(μ(x), diag (widen · σ(x))²), weighted by
-    wₖ = p(x|zₖ) p(zₖ) / r(zₖ). An estimate is as good as one from (Σ wₖ)² / Σ wₖ² draws from
-    p(z|x) itself, its effective samples, roughly; where they are few, do not rely on it.
+    On grey pixels p(x|z) is not a density over x, because its integral depends on z. The estimated
+    distribution is then not the posterior of a proper model of pictures, but it is still the
+    distribution that maximises the ELBO.
 
-    x: images [B, ...], uint8 or float. samples: K, the draws for each image.
-    widen: c, how much wider r is than q. With 1 it is q itself; but in a direction in which the
-    posterior is √2 times as wide as r or more, the weights have no finite variance (for Gaussians),
-    and the posterior of a VAE is often wider than q. Widening costs effective samples: where q is
-    exact, the share left is (√(2c² − 1) / c²)^d.
-    Raises a ValueError where samples < 2 or widen is not above 0.
+    Args:
+        vae: a model with `encode` and `likelihood`.
+        x: images [B, ...], uint8 or float in [0, 1].
+        samples: K, the number of draws for each image.
+        generator: the source of the draws.
+        widen: c, the standard deviation of r divided by that of q. For Gaussians the weights have
+            no finite variance in a direction in which the posterior is at least √2 times as wide as
+            r, and the posterior of a VAE is often wider than q. Where q is exact, widening leaves
+            a share of (√(2c² − 1) / c²)^d of the samples effective.
+
+    Returns:
+        The mean [B, d], the covariance [B, d, d] and the effective sample size [B].
+
+    Raises:
+        ValueError: if samples < 2, or widen is not a finite number above 0.
+
+    Reference:
+        Owen, Monte Carlo theory, methods and examples (2013), sections 9.2 and 9.3.
     """
     if samples < 2:
         raise ValueError(f"samples: expected at least 2, got {samples}")
@@ -70,8 +83,8 @@ def importance_moments(
 def _weighted_moments(
     z: Float[Tensor, "sample latent"], log_weights: Float[Tensor, " sample"]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean [d], covariance [d, d] and effective number of weighted samples."""
-    weights = log_weights.softmax(dim=0)  # normalised: they sum to 1
+    """Return the mean [d], the covariance [d, d] and the effective sample size."""
+    weights = log_weights.softmax(dim=0)  # self-normalised: they sum to 1
     mean = weights @ z
     difference = z - mean
     covariance = difference.T @ (weights[:, None] * difference)

@@ -1,4 +1,4 @@
-"""What can be said of an answer: is it right, does it look alike, is it always the same?"""
+"""Measures of retrieved garments: recall, pixel distance, hubs and calibration."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from vae_lib.data import as_unit_interval
 
-Z95 = 1.959964  # a standard normal lies within ± this with probability 95 %
+Z95 = 1.959964  # the 97.5 % quantile of a standard normal
 
 
 class Estimate(NamedTuple):
-    """A mean over queries, with its 95 % interval; `low` and `high` are None where there is none.
+    """A mean over queries with its 95 % interval, or with None for both ends if it has none.
 
-    Two rules that were tried on the same z are compared through `average` of their differences, not
-    by looking whether their intervals overlap.
+    To compare two rules on the same z, take the `average` of their differences. Checking whether
+    two separate intervals overlap is a much weaker test.
     """
 
     value: float
@@ -26,18 +26,25 @@ class Estimate(NamedTuple):
     high: float | None = None
 
     def __format__(self, spec: str) -> str:
-        """Return the three numbers in one format: f"{estimate:.2f}" is "0.75 (0.73 to 0.77)"."""
+        """Apply one format to all three numbers: f"{estimate:.2f}" is "0.75 (0.73 to 0.77)"."""
         value, *ends = (format(number, spec) for number in self if number is not None)
         return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 def average(values: Float[Tensor, " query"]) -> Estimate:
-    """Return the mean ± 1.96 standard errors; values that are NaN are left out.
+    """Return the mean ± 1.96 standard errors, ignoring NaN.
 
-    The interval takes the values to be independent. Of values that have a largest or a smallest
-    one it can reach beyond that; `rate` does not, and is for hits and misses.
+    The interval assumes independent values. For bounded values it can reach beyond the bounds; use
+    `rate` for hits and misses.
 
-    Raises a ValueError where fewer than two values are left.
+    Args:
+        values: one number for each query, [Q].
+
+    Returns:
+        The mean and its 95 % interval.
+
+    Raises:
+        ValueError: if fewer than two values are not NaN.
     """
     values = values.double()
     values = values[~values.isnan()]
@@ -48,9 +55,19 @@ def average(values: Float[Tensor, " query"]) -> Estimate:
 
 
 def rate(hits: Bool[Tensor, " query"]) -> Estimate:
-    """Return the share of hits with its Wilson interval, which is sound near 0 and 1, too.
+    """Return the share of hits with its Wilson interval, which stays within [0, 1].
 
-    Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    Args:
+        hits: True for each query that was a hit, [Q].
+
+    Returns:
+        The share and its 95 % interval.
+
+    Raises:
+        ValueError: if there are no queries.
+
+    Reference:
+        Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """
     count = len(hits)
     if count < 1:
@@ -62,15 +79,23 @@ def rate(hits: Bool[Tensor, " query"]) -> Estimate:
     return Estimate(share, max(0.0, centre - reach), min(1.0, centre + reach))
 
 
-# --- which garment produced this z? ---------------------------------------------------------------
-
-
 def hits(
     indices: Int64[Tensor, "query k"], garment: Int64[Tensor, " query"], k: int
 ) -> Bool[Tensor, " query"]:
-    """Tell for each query whether the garment that z came from is among the first k returned.
+    """Return whether the garment that produced each z is among the first k returned.
 
-    Their mean is recall@k. Raises a ValueError where fewer than k were returned.
+    The mean of the result is recall@k.
+
+    Args:
+        indices: the garments returned for each query, best first, [Q, K].
+        garment: the garment that produced each z, [Q].
+        k: how many of the returned garments to count, from 1 to K.
+
+    Returns:
+        True for each query that was a hit, [Q].
+
+    Raises:
+        ValueError: if k is not between 1 and K.
     """
     if not 1 <= k <= indices.shape[1]:
         raise ValueError(f"k: expected 1 to {indices.shape[1]} (the garments returned), got {k}")
@@ -80,23 +105,32 @@ def hits(
 def reciprocal_ranks(
     indices: Int64[Tensor, "query k"], garment: Int64[Tensor, " query"]
 ) -> Float[Tensor, " query"]:
-    """Return 1 / the place of the garment that z came from, and 0 where it was not returned.
+    """Return 1 / rank of the garment that produced each z, or 0 if it was not returned.
 
-    Their mean is the mean reciprocal rank, cut off at the k garments returned: MRR@k.
+    The mean of the result is the mean reciprocal rank at K, MRR@K.
+
+    Args:
+        indices: the garments returned for each query, best first, [Q, K].
+        garment: the garment that produced each z, [Q].
+
+    Returns:
+        The reciprocal ranks, [Q].
     """
     places = torch.arange(1, indices.shape[1] + 1, dtype=torch.float64)
     return ((indices == garment[:, None]).double() / places).sum(dim=1)
 
 
-# --- which looks like the decoded picture? which is the same kind of thing? -----------------------
-
-
 def pixel_distances(
     pictures: Float[Tensor, "query 1 28 28"], garments: Tensor
 ) -> Float[Tensor, " query"]:
-    """Return the squared distance over the 784 pixels in [0, 1], picture by picture.
+    """Return the squared distance between each picture and its garment, summed over the pixels.
 
-    garments: one for each picture, uint8 or float in [0, 1].
+    Args:
+        pictures: decoded pictures in [0, 1], [Q, 1, 28, 28].
+        garments: one garment for each picture, uint8 or float in [0, 1], of the same shape.
+
+    Returns:
+        The squared distances, [Q].
     """
     difference = pictures - as_unit_interval(garments)
     return difference.square().flatten(start_dim=1).sum(dim=1)
@@ -105,7 +139,15 @@ def pixel_distances(
 def squared_pixel_distances(
     pictures: Float[Tensor, "query 784"], garments: Float[Tensor, "garment 784"]
 ) -> Float[Tensor, "query garment"]:
-    """Return ‖a − b‖² of every picture and every garment, through ‖a‖² − 2 a · b + ‖b‖²."""
+    """Return ‖a − b‖² for every picture a and garment b, computed as ‖a‖² − 2 a · b + ‖b‖².
+
+    Args:
+        pictures: flattened pictures in [0, 1], [Q, P].
+        garments: flattened garments in [0, 1], [N, P].
+
+    Returns:
+        The squared distances, [Q, N].
+    """
     sizes = pictures.square().sum(dim=1, keepdim=True) + garments.square().sum(dim=1)
     return torch.addmm(sizes, pictures, garments.T, alpha=-2).clamp_(min=0)
 
@@ -113,9 +155,17 @@ def squared_pixel_distances(
 def decoder_log_probs(
     logits: Float[Tensor, "query 784"], garments: Float[Tensor, "garment 784"]
 ) -> Float[Tensor, "query garment"]:
-    """Return log p(x|z) of every garment for the logits of every decoded z, in nats.
+    """Return log p(x|z) of every garment x under every decoded z, in nats.
 
-    Σ x log p + (1 − x) log(1 − p) over the pixels, where log p − log(1 − p) is the logit.
+    log p(x|z) = Σ x log p + (1 − x) log(1 − p) over the pixels, where log p − log(1 − p) is the
+    logit.
+
+    Args:
+        logits: the decoder's logits for each z, flattened, [Q, P].
+        garments: flattened garments in [0, 1], [N, P].
+
+    Returns:
+        The log probabilities, [Q, N].
     """
     black = -torch.nn.functional.softplus(logits).sum(dim=1, keepdim=True)
     return torch.addmm(black, logits, garments.T)
@@ -124,18 +174,19 @@ def decoder_log_probs(
 def factor_distances(
     first: Float[Tensor, "query factor"], second: Float[Tensor, "query factor"]
 ) -> Float[Tensor, " query"]:
-    """Return the mean difference between two garments' factors, in [0, 1].
+    """Return the mean absolute difference between the factors of two garments.
 
-    Only factors that both have are compared; NaN where they have none in common.
+    Args:
+        first, second: factors in [0, 1], NaN for each factor that a garment lacks, [Q, F].
+
+    Returns:
+        The mean over the factors that both garments have, or NaN if they share none, [Q].
     """
     return (first - second).abs().nanmean(dim=1)
 
 
-# --- is it always the same garment? ---------------------------------------------------------------
-
-
 class Hubs(NamedTuple):
-    """How evenly the answers are spread over the garments; see `hubs`."""
+    """How unevenly the answers are spread over the garments; see `hubs`."""
 
     distinct_winners: int
     share_of_ten: float
@@ -143,11 +194,21 @@ class Hubs(NamedTuple):
 
 
 def hubs(indices: Int64[Tensor, "query k"], garments: int) -> Hubs:
-    """Return how many garments win, the share of wins of the ten most frequent, skewness of N_k.
+    """Measure whether a few garments, the hubs, answer most queries.
 
-    A winner is first in an answer. N_k counts how often each of the `garments` is in an answer; its
-    skewness, E[(N_k − mean)³] / std³, is large where a few garments, the hubs, are in most of them:
-    Radovanović, Nanopoulos and Ivanović, Hubs in space (2010).
+    The winner of a query is the first garment returned for it. N_k counts how often each garment is
+    among the k returned. The skewness of N_k, E[(N_k − mean)³] / std³, is large if there are hubs.
+
+    Args:
+        indices: the garments returned for each query, best first, [Q, k].
+        garments: N, the number of garments in the index.
+
+    Returns:
+        The number of distinct winners, the share of queries won by the ten most frequent winners,
+        and the skewness of N_k.
+
+    Reference:
+        Radovanović, Nanopoulos and Ivanović, Hubs in space (2010).
     """
     wins = torch.bincount(indices[:, 0], minlength=garments)
     occurrences = torch.bincount(indices.flatten(), minlength=garments).double()
@@ -158,11 +219,8 @@ def hubs(indices: Int64[Tensor, "query k"], garments: int) -> Hubs:
     return Hubs(int((wins > 0).sum()), ten.item(), skewness.item())
 
 
-# --- do the probabilities say how often they are right? -------------------------------------------
-
-
 class ReliabilityBin(NamedTuple):
-    """The queries whose probability lies in one bin: how many, what was said, what was so."""
+    """Query count, mean predicted probability and observed hit rate of one bin."""
 
     queries: int
     probability: float
@@ -172,9 +230,16 @@ class ReliabilityBin(NamedTuple):
 def reliability(
     probability: Float[Tensor, " query"], hit: Bool[Tensor, " query"], edges: Sequence[float]
 ) -> list[ReliabilityBin]:
-    """Return for each bin between two `edges` the mean probability and the share of hits.
+    """Compare predicted probabilities with observed hit rates, bin by bin.
 
-    The bins are [low, high), the last one with its upper edge; empty ones are left out.
+    Args:
+        probability: the predicted probability of each query, [Q].
+        hit: whether each query was a hit, [Q].
+        edges: the edges of the bins [low, high), in ascending order. The last bin includes its
+            upper edge.
+
+    Returns:
+        The bins that hold at least one query.
     """
     bins = []
     for low, high in pairwise(edges):
@@ -182,6 +247,6 @@ def reliability(
         if high == edges[-1]:
             inside |= probability == high
         if inside.any():
-            said = probability[inside].mean().item()
-            bins.append(ReliabilityBin(int(inside.sum()), said, rate(hit[inside])))
+            predicted = probability[inside].mean().item()
+            bins.append(ReliabilityBin(int(inside.sum()), predicted, rate(hit[inside])))
     return bins

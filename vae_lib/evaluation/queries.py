@@ -1,4 +1,4 @@
-"""Where a z comes from: out of a garment, out of the prior, or out of a person's sliders."""
+"""Sources of latent codes z to evaluate on: posteriors, held-out images, the prior, sliders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,20 @@ from vae_lib.data import Images
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, encode_dataset
 
-PERCENTILES = (0.001, 0.999)  # where a percentile slider ends
+PERCENTILES = (0.001, 0.999)  # the range of a percentile slider
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Codes z [Q, d], and what is known of the garment each came from: None where there is none.
+    """Latent codes, with what is known about the garment that produced each of them.
 
-    garment: its index in the wardrobe that is searched. label, factors: its class and, for drawn
-    garments, what it was drawn from.
+    The attributes other than z are None if the codes came from no garment or it has none.
+
+    Attributes:
+        z: the codes, [Q, d].
+        garment: the index of the garment in the wardrobe that is searched, [Q].
+        label: the class of the garment, [Q].
+        factors: the factors of a drawn garment, [Q, F].
     """
 
     z: Float[Tensor, "query latent"]
@@ -31,7 +36,7 @@ class Queries:
 def from_posteriors(
     posteriors: Posteriors, images: Images, count: int, generator: torch.Generator
 ) -> Queries:
-    """Choose garments of the wardrobe at random, all equally likely; draw z from their q(z|x)."""
+    """Draw garments of the wardrobe uniformly at random, and one z from the q(z|x) of each."""
     garment = torch.randint(len(posteriors), (count,), generator=generator)
     return Queries(
         posteriors[garment].sample(generator),
@@ -42,10 +47,10 @@ def from_posteriors(
 
 
 def from_held_out(vae: VAE, images: Images, count: int, generator: torch.Generator) -> Queries:
-    """Choose garments that the model never saw, and draw a z from the q(z|x) of each.
+    """Draw held-out garments without replacement, and one z from the q(z|x) of each.
 
-    No garment is chosen twice, so that the z are independent and their intervals hold. There are
-    fewer than `count` z where fewer garments were held out.
+    No garment is used twice, so the z are independent and intervals over them are valid. The result
+    has fewer than `count` codes if there are fewer held-out garments.
     """
     chosen = torch.randperm(len(images.test_images), generator=generator)[:count]
     return Queries(
@@ -62,20 +67,29 @@ def from_prior(latent_dim: int, count: int, generator: torch.Generator) -> Queri
 
 
 def from_percentiles(latent_dim: int, count: int, generator: torch.Generator) -> Queries:
-    """Set percentile sliders at random: zⱼ = Φ⁻¹(uⱼ), uⱼ uniform up to the sliders' ends."""
+    """Draw zⱼ = Φ⁻¹(uⱼ) with uⱼ uniform, clamped to the range of percentile sliders."""
     u = torch.rand(count, latent_dim, generator=generator, dtype=torch.float64)
     return Queries(torch.special.ndtri(u.clamp(*PERCENTILES)).float())
 
 
 def uniform(latent_dim: int, count: int, generator: torch.Generator, limit: float) -> Queries:
-    """Set plain sliders at random: zⱼ uniform in [−limit, limit]."""
+    """Draw each zⱼ uniformly from [−limit, limit], as from sliders set at random."""
     return Queries(limit * (2 * torch.rand(count, latent_dim, generator=generator) - 1))
 
 
 def all_sources(
     vae: VAE, posteriors: Posteriors, images: Images
 ) -> dict[str, Callable[[int, torch.Generator], Queries]]:
-    """Return every source of z by its name, as a function of a count and a generator."""
+    """Return every source of z by name.
+
+    Args:
+        vae: the model that encodes the held-out images.
+        posteriors: the posteriors of the training images.
+        images: the images.
+
+    Returns:
+        For each name a function of a count and a generator that returns `Queries`.
+    """
     d = posteriors.latent_dim
     return {
         "posterior": lambda count, g: from_posteriors(posteriors, images, count, g),

@@ -1,4 +1,4 @@
-"""Every rule that notebook 05 compares: a move of z, then a ranking; the gate; two references."""
+"""Rules to compare: rankings of z or of a moved z, the gate, and two references that use pixels."""
 
 import math
 from collections.abc import Callable
@@ -15,12 +15,16 @@ from vae_lib.model import VAE
 from vae_lib.retrieval import RULES as RANKINGS
 from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
 
-AT_ONCE = 250  # pictures compared with all garments at a time: 60 MB for 60,000 of them
+AT_ONCE = 250  # pictures per block; with 60,000 garments a block of distances takes 60 MB
 
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """A model, the index of `images.train_images`, and the images."""
+    """A model, its images, and the index of the training images.
+
+    Raises:
+        ValueError: if the index does not hold one garment for each training image.
+    """
 
     vae: VAE
     index: PosteriorIndex
@@ -35,7 +39,7 @@ class Wardrobe:
 
     @cached_property
     def pixels(self) -> Float[Tensor, "garment 784"]:
-        """Every garment's pixels in [0, 1]."""
+        """The pixels of every garment in [0, 1], [N, 784]."""
         return as_unit_interval(self.images.train_images).flatten(start_dim=1)
 
 
@@ -44,18 +48,18 @@ Rule = Callable[[Wardrobe, Tensor, int], Neighbors]  # z [Q, d], k -> the k best
 
 
 def stay(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
-    """Leave z where it is."""
+    """Return z unchanged."""
     return z
 
 
 def shorten(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
-    """Shorten z to √d, about the length of a draw from the prior, where it is longer."""
+    """Shorten each z longer than √d to √d, the typical length of a draw from the prior."""
     length = z.norm(dim=1, keepdim=True)
     return z * (math.sqrt(z.shape[1]) / length).clamp(max=1)
 
 
 def into_box(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
-    """Push each zⱼ between the 0.5 % and the 99.5 % quantile of the garments' μⱼ."""
+    """Clamp each zⱼ to the range between the 0.5 % and 99.5 % quantiles of μⱼ."""
     ends = torch.tensor([0.005, 0.995], dtype=torch.float32)
     low, high = wardrobe.index.posteriors.mean.quantile(ends, dim=0)
     return z.clamp(low, high)
@@ -64,7 +68,7 @@ def into_box(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tens
 def there_and_back(
     wardrobe: Wardrobe, z: Float[Tensor, "query latent"], times: int = 1
 ) -> Float[Tensor, "query latent"]:
-    """Decode z and encode the picture: `roundtrip`, once or several times."""
+    """Apply `roundtrip` to z the given number of times."""
     for _ in range(times):
         z = roundtrip(wardrobe.vae, z)
     return z

@@ -1,4 +1,4 @@
-"""The table of notebook 05: every rule, on z from every source, by every measure."""
+"""Evaluate every rule on z from every source, by every measure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from vae_lib.progress import progress_bar
 from vae_lib.retrieval import Neighbors
 
 K = 10
-# Each measure, and what its number says. Where it has no meaning a table shows "–": a free z has no
-# garment and no class of its own, and only drawn garments have factors.
+# A table shows "–" where a measure is undefined: a z from the prior or from sliders has no garment
+# and no class of its own, and only drawn garments have factors.
 MEASURES = {
     "recall@1": "share of z whose own garment comes first",
     "recall@10": "share of z whose own garment is among the first ten",
@@ -38,27 +38,44 @@ MEASURES = {
     "probability@10": "mean of the first ten garments' summed probability",
     "familiar": "share of z inside some garment's 99.9 % ellipsoid",
 }
-HUB_MEASURES = ("distinct winners", "share of ten", "skewness")  # of all z together
+HUB_MEASURES = ("distinct winners", "share of ten", "skewness")  # computed from all z together
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found: an `Estimate` for each (source, rule, measure) that has a meaning."""
+    """Results of `evaluate`, by (source, rule, measure).
+
+    Attributes:
+        queries: the number of z requested from each source.
+        sources: the names of the sources of z.
+        rules: the names of the rules.
+        estimates: the mean of each measure that is defined, with its interval if it has one.
+        values: the values that were averaged, one for each z, [Q].
+    """
 
     queries: int
     sources: list[str]
     rules: list[str]
     estimates: dict[tuple[str, str, str], Estimate]
-    values: dict[tuple[str, str, str], Tensor]  # what was averaged, [Q], the same z for every rule
+    values: dict[tuple[str, str, str], Tensor]
 
     def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
-        """Return the estimate for (source, rule, measure); a KeyError where it has no meaning."""
+        """Return the estimate for (source, rule, measure). Raises a KeyError if undefined."""
         return self.estimates[key]
 
     def lead(self, source: str, rule: str, other: str, measure: str) -> Estimate:
-        """Return by how much one rule's measure exceeds another's: differences, z by z.
+        """Return the mean paired difference between two rules on the same z.
 
-        Raises a KeyError where the measure has no meaning, or counts garments rather than z.
+        Args:
+            source: the name of a source of z.
+            rule, other: the names of the two rules.
+            measure: a measure with a value for each z, so not one of those about hubs.
+
+        Returns:
+            The mean of `rule` − `other`, with its 95 % interval.
+
+        Raises:
+            KeyError: if the measure is undefined for the source or has no value for each z.
         """
         first, second = (self.values[source, each, measure].double() for each in (rule, other))
         return average(first - second)
@@ -66,10 +83,18 @@ class Evaluation:
     def table(
         self, measure: str, digits: int = 2, rules: Iterable[str] = (), sources: Iterable[str] = ()
     ) -> str:
-        """Return one measure as text, a line for each rule and a column for each source of z.
+        """Format one measure as text, with a line for each rule and a column for each source.
 
-        Where an estimate has an interval, half its width follows after ±. Raises a ValueError for
-        an unknown measure, rule or source.
+        Args:
+            measure: one of `MEASURES`.
+            digits: the number of decimals.
+            rules, sources: names to include, in this order; all of them by default.
+
+        Returns:
+            The table. An estimate that has an interval is followed by ± half its width.
+
+        Raises:
+            ValueError: if a measure, rule or source is unknown.
         """
         rules, sources = list(rules) or self.rules, list(sources) or self.sources
         for chosen, known in (([measure], MEASURES), (rules, self.rules), (sources, self.sources)):
@@ -99,10 +124,23 @@ def evaluate(
     rules: Iterable[str] = tuple(RULES),
     progress: bool = True,
 ) -> Evaluation:
-    """Try every rule on `queries` codes from every source of z, and measure the answers.
+    """Apply every rule to z from every source, and measure the garments returned.
 
-    All rules get the same z. Held-out garments give one z each: fewer, if fewer were held out.
-    Raises a ValueError for an unknown rule or fewer than two queries.
+    All rules are evaluated on the same z.
+
+    Args:
+        wardrobe: the model, the index and the images.
+        queries: the number of z from each source. The held-out source gives one z for each
+            held-out garment at most.
+        seed: the seed of the draws.
+        rules: the names of the rules; see `RULES`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        An estimate for each source, rule and measure that is defined.
+
+    Raises:
+        ValueError: if a rule is unknown, or queries < 2.
     """
     rules = list(rules)
     if unknown := set(rules) - set(RULES):
@@ -141,9 +179,16 @@ def evaluate(
 def per_query(
     wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
 ) -> dict[str, Tensor]:
-    """Return what each measure that has a meaning says of each z: [Q], bool where it is a share.
+    """Return the value of each measure that is defined, for each z.
 
-    pictures: decode(z), [Q, 1, 28, 28].
+    Args:
+        wardrobe: the model, the index and the images.
+        asked: the codes z.
+        pictures: decode(z), [Q, 1, 28, 28].
+        found: the garments that a rule returned.
+
+    Returns:
+        A tensor [Q] for each measure, of bool for those that are shares.
     """
     images, winners = wardrobe.images, found.indices[:, 0]
     values = {"pixel distance": pixel_distances(pictures, images.train_images[winners])}
