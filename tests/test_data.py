@@ -11,7 +11,6 @@ import torch
 
 from tests.mirror import Proxy, Quiet, small_archives
 from vae_lib import data, fashion_mnist, load_images
-from vae_lib.data import as_unit_interval
 from vae_lib.fashion_mnist import RAW, FashionMNIST, FetchError, fetch_fashion_mnist
 
 
@@ -236,19 +235,3 @@ def test_no_drawn_test_image_was_trained_on(drawn):
         for images in (drawn.train_images, drawn.test_images)
     )
     assert not train & test
-
-
-def test_as_unit_interval():
-    whole = torch.tensor([0, 51, 255], dtype=torch.uint8).repeat(28 * 28)[: 28 * 28]
-    x = whole.view(1, 1, 28, 28)
-    assert as_unit_interval(x).unique().tolist() == pytest.approx([0, 0.2, 1])
-    assert as_unit_interval(x.double() / 255).dtype == torch.float32
-    for bad, message in [
-        (torch.zeros(2, 28, 28), r"expected images of shape \[B, 1, 28, 28\], got \[2, 28, 28\]"),
-        (torch.full((1, 1, 28, 28), 1.5), r"pixels in \[0, 1\]"),
-        (torch.full((1, 1, 28, 28), float("nan")), "NaN"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            as_unit_interval(bad)
-    with pytest.raises(TypeError, match="int64"):
-        as_unit_interval(torch.zeros(1, 1, 28, 28, dtype=torch.int64))

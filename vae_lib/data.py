@@ -4,11 +4,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from vae_lib._checks import is_float, is_plain, require_int
+from vae_lib._checks import require_int
 from vae_lib.fashion_mnist import FetchError, fetch_fashion_mnist
 from vae_lib.folder import describe_unreadable, read_folder, split
 from vae_lib.garments import CLASS_NAMES, FACTOR_NAMES, draw_garments
@@ -171,20 +170,3 @@ def _drawn(seed: int) -> Images:
         test_factors=garments.factors[DRAWN_TRAIN:],
         factor_names=list(FACTOR_NAMES),
     )
-
-
-def as_unit_interval(x: Tensor) -> Float[Tensor, "batch 1 28 28"]:
-    """Return images as floats in [0, 1], whether they come as bytes or already as such floats.
-
-    Raises a TypeError for another type, a ValueError for another shape or range.
-    """
-    if not isinstance(x, Tensor) or not (is_float(x) or (x.dtype == torch.uint8 and is_plain(x))):
-        got = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"x: expected a tensor of uint8 or float images, got {got}")
-    if x.dim() != 4 or x.shape[1:] != (1, 28, 28):
-        raise ValueError(f"x: expected images of shape [B, 1, 28, 28], got {list(x.shape)}")
-    if x.dtype == torch.uint8:
-        return x.float() / 255
-    if x.numel() and not ((x >= 0) & (x <= 1)).all():  # false for NaN, too
-        raise ValueError("x: expected pixels in [0, 1], got some outside it (or NaN)")
-    return x.float()

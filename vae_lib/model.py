@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
 from vae_lib._checks import is_float, require_int
-from vae_lib.data import as_unit_interval
+from vae_lib.pixels import as_unit_interval
 
 PIXELS = 28 * 28
 HIDDEN = (512, 256)
@@ -41,7 +41,7 @@ class VAE(nn.Module):
 
         x: images [B, 1, 28, 28], uint8 or float in [0, 1]. Raises as `as_unit_interval` does.
         """
-        pixels = as_unit_interval(x).flatten(start_dim=1)  # [B, 784]
+        pixels = as_unit_interval(x, (1, 28, 28)).flatten(start_dim=1)  # [B, 784]
         # the layers may run in bfloat16 (see `fit`); mean and variance never do
         mean, log_variance = self.encoder(pixels).float().chunk(2, dim=-1)  # [B, d] each
         return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from vae_lib._checks import LARGEST, is_plain, require, require_int
 from vae_lib._files import load_tensors, save_tensors
-from vae_lib.data import Images, as_unit_interval
+from vae_lib.data import Images
 from vae_lib.model import VAE
 from vae_lib.objective import ElboTerms, elbo
+from vae_lib.pixels import as_unit_interval
 from vae_lib.progress import progress_bar
 from vae_lib.threads import one_thread
 
@@ -127,7 +128,7 @@ def fit(
     require("progress", progress, bool, "True or False")
     require("images", pixels, Tensor, "Images or a tensor [N, 1, 28, 28]")
     few = pixels.dtype == torch.uint8 and pixels.dim() and is_plain(pixels)
-    as_unit_interval(pixels[:1] if few else pixels)  # said at the door
+    as_unit_interval(pixels[:1] if few else pixels, (1, 28, 28))  # said at the door
     if len(pixels) < HELD_OUT:
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
     settings = _Settings(
@@ -232,7 +233,7 @@ def mean_terms(vae: VAE, images: Tensor, seed: int = 0, batch_size: int = 1000) 
     require("images", images, Tensor, "a tensor of images")
     require_int("seed", seed, least=0)
     require_int("batch_size", batch_size, least=1)
-    as_unit_interval(images[:1] if images.dim() and is_plain(images) else images)
+    as_unit_interval(images[:1] if images.dim() and is_plain(images) else images, (1, 28, 28))
     device = next(vae.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     sums = _TermSums()
@@ -251,7 +252,7 @@ def permutation_loss(vae: VAE, images: Tensor, seed: int = 0) -> list[float]:
     """
     require("vae", vae, VAE, "a VAE")
     require_int("seed", seed, least=0)
-    x = as_unit_interval(images).to(next(vae.parameters()).device)
+    x = as_unit_interval(images, (1, 28, 28)).to(next(vae.parameters()).device)
     if len(x) < 2:
         raise ValueError(f"images: expected at least two, got {len(x)}")
     generator, device = torch.Generator().manual_seed(seed), x.device

@@ -17,9 +17,9 @@ from vae_course.measured.results import STUDY
 from vae_course.measured.weights import EPOCHS, data_sha256, trained
 from vae_lib._files import write_text_atomically
 from vae_lib.data import Images, load_images
+from vae_lib.encoding import encode_dataset
 from vae_lib.evaluation import Wardrobe, evaluate
 from vae_lib.model import VAE
-from vae_lib.posteriors import encode_dataset
 from vae_lib.retrieval import PosteriorIndex
 from vae_lib.training import mean_terms, permutation_loss
 from vae_lib.weights import load_vae, save_vae, sha256

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from vae_lib.data import as_unit_interval
+from vae_lib.pixels import as_unit_interval
 
 Z95 = 1.959964  # the 97.5 % quantile of a standard normal
 

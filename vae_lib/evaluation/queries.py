@@ -8,8 +8,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from vae_lib.data import Images
+from vae_lib.encoding import encode_dataset
 from vae_lib.model import VAE
-from vae_lib.posteriors import Posteriors, encode_dataset
+from vae_lib.posteriors import Posteriors
 
 PERCENTILES = (0.001, 0.999)  # the range of a percentile slider
 

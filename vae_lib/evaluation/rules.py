@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lib.data import Images, as_unit_interval
+from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
 from vae_lib.model import VAE
+from vae_lib.pixels import as_unit_interval
 from vae_lib.retrieval import RULES as RANKINGS
 from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
 
