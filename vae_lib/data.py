@@ -8,7 +8,6 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from vae_lib._checks import require_int
-from vae_lib.fashion_mnist import FetchError, fetch_fashion_mnist
 from vae_lib.folder import describe_unreadable, read_folder, split
 from vae_lib.garments import CLASS_NAMES, FACTOR_NAMES, draw_garments
 from vae_lib.pictures import Invert
@@ -89,6 +88,8 @@ def load_images(
     if source == "drawn":
         return _drawn(seed)
     root = Path(os.path.expanduser(root)) if root is not None else default_root()
+    from vae_lib.fashion_mnist import FetchError  # torchvision takes seconds to import
+
     try:
         return _fashion_mnist(root)
     except FetchError as error:
@@ -146,6 +147,8 @@ def load_folder(
 
 
 def _fashion_mnist(root: Path) -> Images:
+    from vae_lib.fashion_mnist import fetch_fashion_mnist
+
     train, test = fetch_fashion_mnist(root, checkout_data())
     return Images(
         name="fashion-mnist",
