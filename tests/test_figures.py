@@ -4,14 +4,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgba
 
 from vae_course.figures import (
     RULE_COLORS,
     RULE_NAMES,
+    anatomy,
     evaluation,
     garment_rows,
+    live,
     scaling,
     show,
+    svg_text,
     training,
 )
 from vae_course.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
@@ -53,6 +57,55 @@ def test_a_short_row_is_filled_with_nothing():
 def test_a_figure_without_a_text_is_refused():
     with pytest.raises(ValueError, match="alt: expected a sentence"):
         show(plt.figure(), " ")
+
+
+def line_figure(height=1.0):
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [0, height], label="a line")
+    return figure
+
+
+def test_a_vector_figure_is_stored_as_svg_and_as_png_each_with_its_text(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **rest: shown.append((data, rest)))
+    show(line_figure(), "A line that rises & ends.", vector=True)
+    ((data, rest),) = shown
+    assert set(data) == {"image/svg+xml", "image/png", "text/plain"}
+    assert 'aria-label="A line that rises &amp; ends."' in data["image/svg+xml"]
+    assert rest["metadata"]["image/png"]["alt"] == "A line that rises & ends."
+
+
+def test_the_same_figure_becomes_the_same_svg():
+    assert svg_text(line_figure(), "A line.") == svg_text(line_figure(), "A line.")
+    assert svg_text(line_figure(), "A line.") != svg_text(line_figure(0.5), "A line.")
+
+
+def test_the_vae_is_drawn_with_its_shapes_and_the_part_at_hand_in_colour():
+    x = torch.zeros(1, 28, 28)
+    (axes,) = anatomy.vae_picture(x, x, latent_dim=7, highlight=["encoder", "std"]).axes
+    texts = " ".join(text.get_text() for text in axes.texts)
+    for shape in ("μ(x)  [7]", "σ(x)  [7]", "[1, 28, 28]"):
+        assert shape in texts
+    colored = [patch for patch in axes.patches if patch.get_facecolor() == to_rgba(anatomy.ACCENT)]
+    assert len(colored) == 2
+    with pytest.raises(ValueError, match="highlight: expected some of"):
+        anatomy.vae_picture(x, x, latent_dim=7, highlight=["head"])
+
+
+def test_a_live_figure_is_drawn_anew_when_a_slider_moves():
+    live_figure = live.LiveFigure(
+        {"height": live.slider("height", 1.0, 0.0, 2.0)},
+        lambda height: line_figure(height),
+        lambda height: f"A line that ends at a height of {height}.",
+    )
+    before, metadata = live_figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "A line that ends at a height of 1.0."
+    live_figure.controls["height"].value = 0.5
+    after, metadata = live_figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == live_figure.sentence
+    assert "0.5" in live_figure.sentence
+    assert before["image/png"] != after["image/png"]
+    assert live.choice("step", {"none": 0, "ten": 10}, 10).value == 10
 
 
 def test_training_curves_are_those_of_the_history():

@@ -66,6 +66,7 @@ def run_notebooks(name: str, *, strict: bool, source: str) -> bool:
         mode,
         "--nbval-current-env",
         f"--nbval-cell-timeout={SECONDS_PER_CELL}",
+        f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval.cfg'}",
         "-p",
         "no:cacheprovider",
         *map(str, paths),
