@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import functools
+import gzip
 import hashlib
 import http.server
 import os
@@ -100,6 +101,11 @@ def mirror(tmp_path, monkeypatch, serve):
         (folder / name).write_bytes(content)
     digests = {name: hashlib.md5(content).hexdigest() for name, content in archives.items()}
     monkeypatch.setattr(fashion_mnist, "ARCHIVES", digests)
+    unpacked = {
+        name.removesuffix(".gz"): hashlib.md5(gzip.decompress(content)).hexdigest()
+        for name, content in archives.items()
+    }
+    monkeypatch.setattr(fashion_mnist, "UNPACKED", unpacked)
     monkeypatch.setattr(FashionMNIST, "resources", list(digests.items()))
     serve(functools.partial(Quiet, directory=folder))
     return folder

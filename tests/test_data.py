@@ -1,10 +1,14 @@
-"""Loading images: whatever is on disk and whatever the network does, never wrong pixels."""
+"""Loading images: the right pixels or an error, whatever the disk and the network do."""
 
+import errno
 import functools
 import gc
+import gzip
+import hashlib
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,7 +39,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_downloads_verifies_and_needs_no_network_afterwards(tmp_path, mirror, serve):
+def test_a_download_is_verified_and_needs_no_network_afterwards(tmp_path, mirror, serve):
     root = tmp_path / "data"
     images = load_images("fashion-mnist", root=root)
     assert images.train_images.shape == (20, 1, 28, 28)
@@ -63,20 +67,21 @@ def test_a_read_only_folder_is_read_and_left_alone(tmp_path, mirror, offline):
         folder.chmod(0o755)
 
 
-def test_a_damaged_archive_is_named_set_aside_and_fetched_again(tmp_path, mirror, capsys):
+def test_a_damaged_archive_is_set_aside_and_fetched_again(tmp_path, mirror, capsys):
     raw = copy_archives(tmp_path)
     victim = raw / "train-images-idx3-ubyte.gz"
     for attempt in (1, 2):
         damaged = victim.read_bytes() if victim.exists() else small_archives()[victim.name]
         victim.write_bytes(damaged[:-1000] + bytes(1000))
-        (raw / "verified.json").unlink(missing_ok=True)
+        for name in fashion_mnist.UNPACKED:
+            (raw / name).unlink(missing_ok=True)
         train, _ = fetch_fashion_mnist(tmp_path, tmp_path)
         assert len(train) == 20
         assert f"{victim} is damaged" in capsys.readouterr().out
         assert len(list(raw.glob("*.damaged*"))) == attempt  # what was there is never deleted
 
 
-def test_damaged_unpacked_files_are_made_again(tmp_path, mirror):
+def test_damaged_unpacked_files_are_unpacked_again(tmp_path, mirror):
     train, _ = fetch_fashion_mnist(tmp_path, tmp_path)
     unpacked = tmp_path / RAW / "train-images-idx3-ubyte"
     unpacked.write_bytes(unpacked.read_bytes()[:-500] + bytes(500))
@@ -101,7 +106,7 @@ def test_an_interrupted_download_keeps_the_archives_that_arrived(tmp_path, mirro
     assert len(fetch_fashion_mnist(tmp_path / "data", tmp_path / "data")[0]) == 20
 
 
-def test_a_proxy_that_returns_a_page_is_seen_through(tmp_path, mirror, serve, capsys):
+def test_a_page_from_a_proxy_is_not_taken_for_data(tmp_path, mirror, serve, capsys):
     serve(Proxy)
     with pytest.raises(FetchError, match="wrong checksum; a proxy"):
         load_images("fashion-mnist", root=tmp_path / "data")
@@ -110,7 +115,7 @@ def test_a_proxy_that_returns_a_page_is_seen_through(tmp_path, mirror, serve, ca
     assert "using drawn garments instead" in capsys.readouterr().out
 
 
-def test_without_network_the_drawn_garments_come_with_one_line(tmp_path, offline, capsys):
+def test_without_a_network_drawn_garments_are_loaded_with_one_line(tmp_path, offline, capsys):
     assert load_images("auto", root=tmp_path).name == "drawn"
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
@@ -119,7 +124,7 @@ def test_without_network_the_drawn_garments_come_with_one_line(tmp_path, offline
         load_images("fashion-mnist", root=tmp_path)
 
 
-def test_a_network_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
+def test_a_silent_network_is_given_up(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fashion_mnist, "PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         monkeypatch.setattr(
@@ -129,7 +134,7 @@ def test_a_network_that_hangs_is_not_waited_for(tmp_path, monkeypatch, capsys):
     assert "network" in capsys.readouterr().out
 
 
-def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(tmp_path, monkeypatch):
+def test_an_endless_name_lookup_is_given_up(tmp_path, monkeypatch):
     forever = threading.Event()
 
     def ask(*_, **__):
@@ -143,7 +148,7 @@ def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(tmp_path, monkeypat
     forever.set()
 
 
-def test_a_mirror_without_a_front_page_is_a_mirror(tmp_path, mirror, serve):
+def test_a_mirror_without_a_front_page_is_used(tmp_path, mirror, serve):
     class NoFrontPage(Quiet):
         def do_GET(self):
             if self.path == "/":
@@ -169,7 +174,7 @@ def test_a_damaged_archive_in_a_read_only_folder_is_left_there(tmp_path, mirror,
         path.chmod(0o755)
 
 
-def test_a_disk_that_is_full_while_unpacking_is_said(tmp_path, monkeypatch, mirror):
+def test_a_full_disk_is_named_in_the_error(tmp_path, monkeypatch, mirror):
     def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -183,7 +188,9 @@ def test_a_disk_that_is_full_while_unpacking_is_said(tmp_path, monkeypatch, mirr
     ("error", "message"),
     [(EOFError(), "the download failed$"), (OSError(5, "A bad line"), "failed: A bad line")],
 )
-def test_a_download_that_breaks_off_is_said(tmp_path, monkeypatch, mirror, error, message):
+def test_an_interrupted_download_is_named_in_the_error(
+    tmp_path, monkeypatch, mirror, error, message
+):
     def broken(*_, **__):
         raise error
 
@@ -199,21 +206,117 @@ def test_two_notebooks_at_once_take_turns(tmp_path, mirror):
     assert all(train.data.equal(results[0][0].data) for train, _ in results)
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(tmp_path, monkeypatch, offline):
+def test_a_folder_that_cannot_be_made_is_named_in_the_error(tmp_path, monkeypatch, offline):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(FetchError, match="file"):
         load_images("fashion-mnist", root=tmp_path / "file")
 
 
-def test_the_environment_chooses_root_and_source(tmp_path, monkeypatch, mirror):
+def test_environment_variables_choose_root_and_source(tmp_path, monkeypatch, mirror):
     monkeypatch.setenv("VAE_LIB_DATA", str(tmp_path / "elsewhere"))
     assert len(load_images("fashion-mnist").train_images) == 20
-    assert (tmp_path / "elsewhere" / RAW / "verified.json").exists()
+    assert (tmp_path / "elsewhere" / RAW / "train-labels-idx1-ubyte").exists()
     monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
     assert load_images("auto").name == "drawn"
 
 
-def test_an_unknown_source_is_named():
+@pytest.mark.parametrize("read_only", [False, True])
+def test_files_that_another_tool_unpacked_are_used_as_they_are(
+    tmp_path, mirror, offline, read_only, capsys
+):
+    root = tmp_path / "another tool"
+    raw = copy_archives(root)
+    for path in raw.iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    before = contents(root)
+    if read_only:
+        raw.chmod(0o555)
+    assert len(load_images("auto", root=root).train_images) == 20
+    assert contents(root) == before
+    assert capsys.readouterr().out == ""
+    raw.chmod(0o755)
+
+
+def test_the_known_digests_are_those_of_the_data_set():
+    folder = data.default_root() / RAW
+    if not (folder / "train-images-idx3-ubyte").exists():
+        pytest.skip("needs Fashion-MNIST: set VAE_LIB_DATA")
+    for name, digest in fashion_mnist.UNPACKED.items():
+        assert hashlib.md5((folder / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOLCK, ""), OSError(errno.ENOTSUP, ""), NotImplementedError()]
+)
+def test_a_drive_without_locks_is_used_all_the_same(tmp_path, monkeypatch, mirror, error):
+    def acquire(self):
+        raise error
+
+    monkeypatch.setattr(fashion_mnist.FileLock, "acquire", acquire)
+    other = tmp_path / "FashionMNIST" / ".unpacking-by-another-process"
+    other.mkdir(parents=True)
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: fetch_fashion_mnist(tmp_path, tmp_path), range(3)))
+    assert all(len(train) == 20 for train, _ in results)
+    assert other.exists()  # it may be in use, since nobody can tell
+
+
+def test_another_error_of_a_lock_is_named(tmp_path, monkeypatch, mirror):
+    def acquire(self):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fashion_mnist.FileLock, "acquire", acquire)
+    with pytest.raises(FetchError, match="Input/output error"):
+        fetch_fashion_mnist(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["somewhere", "somewhere/", "./somewhere"])
+def test_a_relative_data_folder_is_the_same_from_everywhere(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("VAE_LIB_DATA", folder)
+    roots = []
+    for place in (tmp_path, tmp_path.parent):
+        monkeypatch.chdir(place)
+        roots.append(data.default_root())
+    assert roots == [Path(data.__file__).parents[1] / "somewhere"] * 2
+
+
+@pytest.mark.parametrize("spelling", [str, Path, "{}/".format, "{}/.".format])
+def test_every_spelling_of_the_root_is_the_same_folder(tmp_path, monkeypatch, mirror, spelling):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = tmp_path / "data"
+    copy_archives(root)
+    for base in (str(root), "~/data"):
+        assert len(load_images("fashion-mnist", root=spelling(base)).train_images) == 20
+
+
+def test_no_home_is_needed(tmp_path, monkeypatch, mirror):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(data, "_checkout", lambda: None)
+    copy_archives(tmp_path)
+    assert len(load_images("fashion-mnist", root=tmp_path).train_images) == 20
+    assert data.checkout_data().is_absolute()
+
+
+def test_images_are_compared_by_identity(drawn):
+    assert drawn == drawn
+    assert drawn != load_images("drawn", size=32)
+
+
+def test_drawn_images_come_in_any_size_and_in_colour(capsys):
+    images = load_images("auto", size=32, color=True)
+    assert images.name == "drawn"
+    assert images.image_shape == (3, 32, 32)
+    assert images.factor_names[-1] == "color"
+    assert images.train_factors.shape == (10_000, 15)
+    with pytest.raises(ValueError, match="size, color: expected 28 and False for Fashion-MNIST"):
+        load_images("fashion-mnist", size=32)
+
+
+def test_an_unknown_source_is_named_in_the_error():
     with pytest.raises(ValueError, match=r"source: expected one of 'auto', .*, got 'mnist'"):
         load_images("mnist")
     with pytest.raises(TypeError, match="source"):

@@ -1,10 +1,12 @@
-"""Folders of pictures, of every kind that people have, and with all that goes wrong on disks."""
+"""Folders of pictures: polarity, trimming, classes, the split, and what goes wrong on disks."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
 import struct
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,9 +35,9 @@ from vae_lib import (
 from vae_lib.data import UnknownSource
 from vae_lib.figures import png_bytes
 from vae_lib.folder import read_folder, split
-from vae_lib.garments import draw_garments
+from vae_lib.garments import COLORS, color_index, draw_garments
 from vae_lib.model import VAE
-from vae_lib.pictures import as_garment, open_picture
+from vae_lib.pictures import Preparation, as_garment, open_picture
 
 DRAWN = draw_garments(1200, seed=5).images[:, 0].numpy()
 # light ones, since of a garment that is cut out nobody can tell whether it was swapped
@@ -138,7 +140,7 @@ def png_header(width, height):
 
 
 def break_some(root):
-    """Five broken pictures, with what is to be said of each."""
+    """Write five broken pictures; return a part of the reason expected for each."""
     noise = Image.effect_noise((200, 200), 80)
     for name in ("cut.jpg", "cut.png"):
         noise.save(root / name)
@@ -150,7 +152,7 @@ def break_some(root):
         "cut.jpg": "truncated",
         "cut.png": "truncated",
         "empty.webp": "an empty file",
-        "letter.png": "not a PNG, JPEG or WebP picture",
+        "letter.png": "not a picture in the format PNG",
         "bomb.png": "too many pixels",
     }
 
@@ -181,7 +183,7 @@ def few(tmp_path):
     return root
 
 
-def test_three_hundred_pictures_of_mixed_kinds_are_read_and_five_listed(mixed, capsys):
+def test_300_mixed_pictures_are_read_and_five_broken_ones_are_listed(mixed, capsys):
     before = tree(mixed)
     images = load_images(str(mixed))
     assert images.name == mixed.name
@@ -208,14 +210,14 @@ def test_three_hundred_pictures_of_mixed_kinds_are_read_and_five_listed(mixed, c
     assert tree(mixed) == before
 
 
-def test_a_small_model_trains_on_such_a_folder(mixed):
+def test_a_small_model_trains_on_mixed_pictures(mixed):
     images = load_folder(mixed)
     history = fit(VAE(latent_dim=2), images, epochs=1, progress=False)
     assert np.isfinite(float(history.train.elbo[-1]))
 
 
 @pytest.mark.parametrize("save", KINDS, ids=lambda save: save.__name__.removeprefix("save_"))
-def test_each_kind_comes_out_as_the_garment_that_it_shows(tmp_path, save):
+def test_each_way_of_saving_gives_the_same_garment(tmp_path, save):
     for number in range(20):
         save(GARMENTS[number], tmp_path / str(number))
     found = read_folder(tmp_path)
@@ -223,12 +225,12 @@ def test_each_kind_comes_out_as_the_garment_that_it_shows(tmp_path, save):
         assert np.abs(image[0].numpy().astype(float) - GARMENTS[int(file.stem)]).mean() < 12
 
 
-def test_what_the_data_set_looks_like_already_is_not_changed():
+def test_a_picture_in_the_format_of_the_data_set_is_not_changed():
     for grey in DRAWN:
         assert np.array_equal(as_garment(Image.fromarray(grey))[0].numpy(), grey)
 
 
-def test_why_a_file_was_not_read_is_said(few):
+def test_unreadable_gives_the_reason_for_each_file(few):
     expected = break_some(few)
     unreadable = load_folder(few).unreadable
     assert unreadable.keys() == expected.keys()
@@ -237,7 +239,9 @@ def test_why_a_file_was_not_read_is_said(few):
 
 
 @given(st.binary(max_size=300), st.integers(0, 4000), st.sampled_from(["PNG", "JPEG", "WEBP"]))
-def test_no_damage_is_fatal(tmp_path_factory, garbage, at, kind):
+def test_a_damaged_file_gives_a_garment_or_a_reason_of_one_line(
+    tmp_path_factory, garbage, at, kind
+):
     path = tmp_path_factory.mktemp("damaged") / "picture.png"
     light(GARMENTS[0], 60).save(path, format=kind)
     whole = bytearray(path.read_bytes())
@@ -253,9 +257,9 @@ def test_no_damage_is_fatal(tmp_path_factory, garbage, at, kind):
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.booleans())
-def test_the_aspect_ratio_is_kept_by_padding_with_black(width, height, invert):
+def test_padding_with_black_keeps_the_aspect_ratio(width, height, invert):
     picture = Image.new("L", (width, height), 0 if invert else 255)
-    garment = as_garment(picture, invert)[0].numpy()
+    garment = as_garment(picture, Preparation(invert=invert))[0].numpy()
     assert garment.max() == 255
     rows, columns = garment.any(axis=1).sum(), garment.any(axis=0).sum()
     scale = 28 / max(width, height)
@@ -265,16 +269,20 @@ def test_the_aspect_ratio_is_kept_by_padding_with_black(width, height, invert):
 
 
 def test_a_very_long_picture_needs_little_memory():
-    assert as_garment(Image.new("L", (1_000_000, 1), 255), False).sum() == 28 * 255
+    assert (
+        as_garment(Image.new("L", (1_000_000, 1), 255), Preparation(invert=False)).sum() == 28 * 255
+    )
 
 
-def test_the_border_decides_and_can_be_overruled(tmp_path):
+def test_the_border_decides_whether_to_invert_unless_the_caller_does(tmp_path):
     (tmp_path / "coats").mkdir()
     for number in range(4):
         save_colour_jpeg(GARMENTS[number], tmp_path / "coats" / str(number))
         save_grey_png(GARMENTS[number], tmp_path / "coats" / str(number))
     by_choice = {
-        invert: read_folder(tmp_path, invert).images.float()[:, 0, 0].mean(dim=1)
+        invert: read_folder(tmp_path, Preparation(invert=invert))
+        .images.float()[:, 0, 0]
+        .mean(dim=1)
         for invert in ("auto", True, False)
     }
     on_light = torch.tensor([True, False] * 4)  # 0.JPG, 0.png, 1.JPG, ...
@@ -287,7 +295,7 @@ def test_the_border_decides_and_can_be_overruled(tmp_path):
 
 def tight(grey):
     """A drawn garment without its margin."""
-    rows, columns = ((grey > pictures.FAINT).any(axis=axis).nonzero()[0] for axis in (1, 0))
+    rows, columns = ((grey > 4).any(axis=axis).nonzero()[0] for axis in (1, 0))
     return grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
@@ -305,41 +313,172 @@ def on_a_large_background(grey, kind):
 
 
 @pytest.mark.parametrize("kind", ["black", "white", "light grey", "cut out"])
-def test_trimmed_a_small_garment_fills_the_frame(kind):
+def test_trimming_makes_a_small_garment_fill_the_frame(kind):
     for grey in GARMENTS[:20]:
         large = Image.fromarray(tight(np.asarray(light(grey, 280))))
-        expected = as_garment(large, invert=False)[0].numpy().astype(float)
+        expected = as_garment(large, Preparation(invert=False))[0].numpy().astype(float)
         shown = on_a_large_background(grey, kind)
-        assert np.abs(as_garment(shown, trim=True)[0].numpy() - expected).mean() < 30
+        assert np.abs(as_garment(shown, Preparation(trim=True))[0].numpy() - expected).mean() < 30
         assert np.abs(as_garment(shown)[0].numpy() - expected).mean() > 40
 
 
-def test_what_fills_the_frame_or_is_empty_is_not_trimmed(few):
+def test_trimming_leaves_full_and_empty_frames_alone(few):
     for picture in (
         Image.fromarray(np.kron(tight(GARMENTS[0]), np.ones((8, 8), np.uint8))),
         Image.new("L", (200, 100), 180),
     ):
-        assert as_garment(picture, trim=True).equal(as_garment(picture))
+        assert as_garment(picture, Preparation(trim=True)).equal(as_garment(picture))
     assert load_folder(few, trim=True).train_images.shape == (5, 1, 28, 28)
     with pytest.raises(ValueError, match="wholly transparent"):
-        as_garment(Image.new("RGBA", (30, 30)), trim=True)
-    with pytest.raises(TypeError, match="trim: expected True or False, got 'no'"):
+        as_garment(Image.new("RGBA", (30, 30)), Preparation(trim=True))
+    with pytest.raises(TypeError, match="trim: expected True or False, got str"):
         load_folder(few, trim="no")
 
 
-def test_a_garment_that_touches_the_border_does_not_decide():
+def test_a_garment_that_touches_the_border_does_not_count_as_background():
     trouser = np.full((100, 100), 180, np.uint8)
     trouser[:, 10:90] = 0  # dark, from the upper to the lower edge: the border is dark on average
     assert as_garment(Image.fromarray(trouser))[0, 14, 14] == 255
 
 
+def on_background(level, garment_level=240):
+    """A plain shirt on a plain background."""
+    picture = Image.new("L", (60, 60), level)
+    picture.paste(garment_level, (15, 10, 45, 50))
+    return picture
+
+
+@pytest.mark.parametrize("most", [118, 138])
+def test_a_folder_of_medium_grey_backgrounds_has_one_polarity(tmp_path, most):
+    for number in range(9):
+        on_background(most).save(tmp_path / f"{number}.png")
+    for level in (126, 129):
+        on_background(level).save(tmp_path / f"other {level}.png")
+    found = read_folder(tmp_path)
+    middles = found.images[:, 0, 14, 14].tolist()
+    assert max(middles) - min(middles) <= 1
+    assert found.how.on_light == (most > 127)
+
+
+def test_clear_backgrounds_decide_for_themselves_in_a_mixed_folder(tmp_path):
+    for number in range(5):
+        on_background(255, 60).save(tmp_path / f"white {number}.png")
+    on_background(0, 200).save(tmp_path / "black.png")
+    found = read_folder(tmp_path)
+    assert (found.images[:, 0, 0, 0] == 0).all()  # a black background, either way
+    assert (found.images[:, 0, 14, 14] > 190).all()
+
+
+@pytest.mark.parametrize("difference", [8, 12, 20])
+def test_trimming_keeps_all_of_a_light_garment_with_a_dark_print(difference):
+    shirt = Image.new("RGB", (300, 300), (255, 255, 255))
+    shirt.paste((255, 255 - difference, 255), (60, 40, 240, 260))
+    shirt.paste((20, 20, 20), (130, 120, 170, 160))
+    garment = as_garment(shirt, Preparation(size=64, color=True, trim=True))
+    rows, columns = ((garment[1] < 254).any(dim=dim).sum() for dim in (1, 0))
+    assert rows >= 62  # 220 of 220 pixels in height fill the frame
+    assert columns >= 50
+
+
+def test_trimming_ignores_the_noise_of_a_background(tmp_path):
+    noise = np.random.default_rng(0).normal(235, 6, (300, 300))
+    noise[100:200, 120:180] = 90
+    Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(tmp_path / "a.jpg", quality=70)
+    garment = as_garment(open_picture(tmp_path / "a.jpg"), Preparation(trim=True))
+    assert (garment[0, :, 14] > 120).sum() >= 26
+
+
+def test_pictures_in_colour_keep_their_colours_background_and_size(tmp_path):
+    for number, color in enumerate([(200, 30, 30), (30, 30, 200)]):
+        picture = Image.new("RGB", (60, 80), (230, 220, 210))
+        picture.paste(color, (15, 10, 45, 70))
+        picture.save(tmp_path / f"{number}.png")
+    images = load_folder(tmp_path, size=40, color=True)
+    assert images.image_shape == (3, 40, 40)
+    assert "40×40 colour" in repr(images)
+    both = torch.cat([images.train_images, images.test_images])
+    assert both[:, :, 0, 0].tolist() == [[230, 220, 210]] * 2  # the padding, too
+    assert sorted(both[:, 0, 20, 20].tolist()) == [30, 200]
+    with pytest.raises(ValueError, match="invert: expected 'auto' or False for pictures in colour"):
+        load_folder(tmp_path, color=True, invert=True)
+    for size, error in ((27, "at least 28"), (129, "at most 128")):
+        with pytest.raises(ValueError, match=f"size: expected {error}, got {size}"):
+            load_images(str(tmp_path), size=size)
+    assert load_images(str(tmp_path), size=32, color=True).image_shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("options", [{"trim": True}, {"size": 32, "color": True}])
+def test_a_new_picture_is_prepared_as_the_folder_was(mixed, options):
+    images = load_folder(mixed, **options)
+    for file, expected in zip(images.train_files[:20], images.train_images, strict=False):
+        content = file.read_bytes()
+        for source in (file, str(file), content, io.BytesIO(content), open_picture(file, 32)):
+            found = images.prepare(source)
+            assert found.shape == (1, *images.image_shape)
+            assert (found[0].float() - expected.float()).abs().mean() < 2
+    assert images.prepare(on_background(127)).equal(images.prepare(on_background(127)))
+    with pytest.raises(ValueError, match="not a picture"):
+        images.prepare(b"Dear Sir or Madam")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_file_gives_the_classes(few, separator, capsys):
+    (few / "summer").mkdir()
+    save_grey_png(GARMENTS[6], few / "summer" / "é")
+    rows = [
+        ("file", "class"),
+        ("0.png", "Schürze"),
+        ("1.png", "Rock"),
+        ("summer/e\u0301.png", "Rock"),
+    ]
+    rows += [(f"{number}.png", "Rock") for number in (2, 3, 4)]
+    text = "\ufeff" + "\n".join(separator.join(row) for row in rows) + "\n\n"
+    (few / "labels.csv").write_text(text, encoding="utf-8")
+    images = load_folder(few, labels=few / "labels.csv")
+    assert images.class_names == ["Rock", "Schürze"]
+    kinds = {
+        file.name: images.class_names[label]
+        for files, labels in (
+            (images.train_files, images.train_labels),
+            (images.test_files, images.test_labels),
+        )
+        for file, label in zip(files, labels, strict=True)
+    }
+    assert kinds == {"0.png": "Schürze", "é.png": "Rock"} | {
+        f"{n}.png": "Rock" for n in range(1, 5)
+    }
+    assert images.unreadable == {"5.png": "no row in labels.csv"}
+
+
+def test_labels_that_cannot_be_used_raise_errors_with_the_reason(few, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_folder(few, labels=tmp_path / "nowhere.csv")
+    (tmp_path / "one.csv").write_text("0.png\n1.png\n")
+    with pytest.raises(ValueError, match=r"labels: expected a file name and a class .*'0.png'"):
+        load_folder(few, labels=tmp_path / "one.csv")
+    (tmp_path / "other.csv").write_bytes("a.png;Mäntel\n".encode("cp1252"))
+    with pytest.raises(ValueError, match=r"no picture that can be read: '0.png' \(no row in other"):
+        load_folder(few, labels=tmp_path / "other.csv")
+
+
+def test_names_are_escaped_where_the_terminal_cannot_show_them(few, monkeypatch):
+    (few / "裙子.png").touch()
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    load_folder(few)
+    terminal.flush()
+    assert b"\\u88d9" in terminal.buffer.getvalue()
+
+
 def test_half_transparent_cloth_is_laid_on_black():
     veil = Image.new("LA", (50, 50), (201, 101))
-    assert as_garment(veil, invert=False)[0, 14, 14] == round(201 * 101 / 255)
-    assert as_garment(veil, invert=True)[0, 14, 14] == round((255 - 201) * 101 / 255)
+    assert as_garment(veil, Preparation(invert=False))[0, 14, 14] == round(201 * 101 / 255)
+    assert as_garment(veil, Preparation(invert=True))[0, 14, 14] == round((255 - 201) * 101 / 255)
 
 
-def test_large_jpegs_are_read_small_and_other_large_pictures_not_at_all(tmp_path, monkeypatch):
+def test_large_jpegs_are_read_at_a_smaller_scale_and_other_large_pictures_refused(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(pictures, "MOST_PIXELS", 100_000)
     for name in ("large.jpg", "large.png"):
         Image.new("L", (1600, 1200)).save(tmp_path / name)
@@ -350,7 +489,7 @@ def test_large_jpegs_are_read_small_and_other_large_pictures_not_at_all(tmp_path
 
 @pytest.mark.parametrize("grey", [20, 235])
 @pytest.mark.parametrize("hidden", [0, 255])
-def test_what_is_cut_out_comes_light_on_black_whatever_is_hidden(grey, hidden):
+def test_a_cut_out_garment_is_light_on_black_whatever_the_transparent_colour(grey, hidden):
     plane = np.full((56, 56), hidden, np.uint8)
     plane[14:42, 14:42] = grey
     alpha = np.zeros_like(plane)
@@ -360,7 +499,7 @@ def test_what_is_cut_out_comes_light_on_black_whatever_is_hidden(grey, hidden):
     assert garment[:5].max() < 3  # and no rim of the colour that is hidden
 
 
-def test_a_transparent_grey_of_sixteen_bits(tmp_path):
+def test_a_16_bit_grey_that_stands_for_transparency(tmp_path):
     deep = np.full((40, 40), 60_000, np.uint16)
     deep[10:30, 10:30] = 5_000
     Image.fromarray(deep).save(tmp_path / "deep.png", transparency=60_000)
@@ -369,14 +508,14 @@ def test_a_transparent_grey_of_sixteen_bits(tmp_path):
     assert garment[14, 14] == 255 - (5_000 >> 8)
 
 
-def test_nothing_but_transparency_is_listed(few):
+def test_a_wholly_transparent_picture_is_listed(few):
     Image.new("RGBA", (30, 30), (255, 0, 0, 0)).save(few / "ghost.png")
     assert load_folder(few).unreadable == {"ghost.png": "wholly transparent"}
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
-def test_every_way_to_hold_a_camera_is_undone(tmp_path, orientation, extension):
+def test_every_exif_orientation_is_undone(tmp_path, orientation, extension):
     quarters = np.full((60, 60), 20, np.uint8)
     quarters[:30, :30] = 220  # light above left, so that every turn and flip differs
     quarters[:30, 30:] = 120
@@ -387,19 +526,19 @@ def test_every_way_to_hold_a_camera_is_undone(tmp_path, orientation, extension):
         stored = stored.transpose(Image.Transpose[SIDEWAYS[orientation]])
     path = tmp_path / f"turned.{extension}"
     stored.save(path, exif=exif)
-    garment = as_garment(open_picture(path), invert=False)[0].float()
+    garment = as_garment(open_picture(path), Preparation(invert=False))[0].float()
     corners = garment[5, 5], garment[5, 22], garment[22, 5], garment[22, 22]
     assert [float(corner) for corner in corners] == pytest.approx([220, 120, 20, 20], abs=6)
 
 
 @pytest.mark.parametrize("name", ["noted.jpg", "noted.png", "noted.webp"])
 @pytest.mark.parametrize("note", [b"Exif\0\0no such thing at all", b"Exif\0\0MM\0*"])
-def test_a_damaged_note_on_the_camera_loses_no_picture(tmp_path, name, note):
+def test_damaged_exif_data_loses_no_picture(tmp_path, name, note):
     light(GARMENTS[0]).save(tmp_path / name, exif=note)
     assert as_garment(open_picture(tmp_path / name)).any()
 
 
-def test_a_note_that_is_sound_only_where_it_counts_is_honoured(tmp_path):
+def test_a_sound_orientation_in_damaged_exif_data_is_used(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x011A] = 1.5
@@ -408,7 +547,7 @@ def test_a_note_that_is_sound_only_where_it_counts_is_honoured(tmp_path):
     assert open_picture(tmp_path / "noted.jpg").size == (20, 60)
 
 
-def test_the_first_picture_of_several_is_taken(tmp_path):
+def test_the_first_frame_of_several_is_read(tmp_path):
     frames = [light(grey).convert("RGB") for grey in GARMENTS[:3]]
     for name in ("moving.webp", "moving.png", "stereo.jpg"):
         kind = {"format": "MPO"} if name.endswith("jpg") else {}
@@ -417,7 +556,7 @@ def test_the_first_picture_of_several_is_taken(tmp_path):
         assert np.abs(garment - GARMENTS[0]).mean() < 12
 
 
-def test_classes_are_the_first_level_of_folders(few):
+def test_the_first_level_of_folders_gives_the_classes(few):
     for place in ("shoes/red/high", "Bags", "nothing here"):
         (few / place).mkdir(parents=True)
     save_grey_png(GARMENTS[7], few / "shoes/red/high/heel")
@@ -428,7 +567,7 @@ def test_classes_are_the_first_level_of_folders(few):
     assert by_file == {"heel": 2, "bag": 0} | {str(number): 1 for number in range(6)}
 
 
-def test_one_folder_is_one_class_and_its_name_is_known_from_a_dot(few, monkeypatch):
+def test_a_folder_without_sub_folders_is_one_class_with_its_name(few, monkeypatch):
     monkeypatch.chdir(few)
     images = load_images(".")
     assert images.name == "few"
@@ -439,23 +578,16 @@ def test_one_folder_is_one_class_and_its_name_is_known_from_a_dot(few, monkeypat
     assert load_images(Path(few)).name == "few"
 
 
-def test_hidden_files_and_droppings_are_passed_over_and_other_pictures_listed(few, capsys):
-    for name in (".DS_Store", "._1.png", ".hidden.png", "Thumbs.db", "desktop.ini", "notes.txt"):
+def test_hidden_files_and_thumbnails_of_the_system_are_ignored(few, capsys):
+    for name in (".DS_Store", "._1.png", ".hidden.png"):
         (few / name).write_bytes(b"\0\1\2")
     for name in ("__MACOSX", ".thumbnails", "@eaDir"):
         (few / name).mkdir()
         save_grey_png(GARMENTS[0], few / name / "small")
-    (few / "phone.HEIC").write_bytes(b"....ftypheic")
-    light(GARMENTS[0]).save(few / "old.gif")
-    light(GARMENTS[0]).save(few / "really a bitmap.jpg", format="BMP")
     images = load_folder(few)
     assert len(images.train_images) + len(images.test_images) == 6
-    assert images.unreadable == {
-        "old.gif": "expected PNG, JPEG or WebP",
-        "phone.HEIC": "expected PNG, JPEG or WebP",
-        "really a bitmap.jpg": "not a PNG, JPEG or WebP picture",
-    }
-    assert capsys.readouterr().out.startswith("3 of 9 pictures could not be read")
+    assert images.unreadable == {}
+    assert capsys.readouterr().out == ""
 
 
 def test_links_in_a_circle_pipes_and_dead_links(few):
@@ -478,7 +610,7 @@ def test_links_in_a_circle_pipes_and_dead_links(few):
     assert found.unreadable == {"dead.png": "a broken link", "pipe.png": "not a file"}
 
 
-def test_a_folder_that_may_not_be_opened_is_listed(few, monkeypatch):
+def test_a_sub_folder_without_permission_is_listed(few, monkeypatch):
     (few / "private").mkdir()
     scandir = os.scandir
 
@@ -491,7 +623,7 @@ def test_a_folder_that_may_not_be_opened_is_listed(few, monkeypatch):
     assert read_folder(few).unreadable == {"private": "Permission denied"}
 
 
-def test_names_that_are_no_text_are_printed_all_the_same(few, capsys):
+def test_names_with_line_breaks_or_invalid_bytes_are_printed_on_one_line(few, capsys):
     (few / "two\nlines.png").touch()
     with contextlib.suppress(OSError):  # macOS has no such names
         (few / os.fsdecode(b"caf\xe9.png")).touch()
@@ -510,7 +642,7 @@ def test_many_unreadable_files_make_one_short_line(few, capsys):
     assert said.endswith(" and 1,195 more.\n")
 
 
-def test_the_split_is_the_same_every_time_and_another_for_another_seed(mixed, tmp_path):
+def test_the_split_depends_on_the_seed_alone(mixed, tmp_path):
     first, again = load_folder(mixed), load_folder(str(mixed) + "/")
     assert first.test_files == again.test_files
     assert first.train_images.equal(again.train_images)
@@ -538,13 +670,15 @@ def test_every_class_is_split_and_neither_part_is_empty(labels, seed):
             assert held_out == 0
 
 
-def test_a_folder_that_cannot_be_used_is_an_error_that_says_so(tmp_path):
+def test_unusable_folders_raise_errors_with_the_reason(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"path: there is no folder .*nowhere"):
         load_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="holds no pictures; expected PNG, JPEG or WebP"):
+    with pytest.raises(ValueError, match="holds no pictures; expected PNG, JPEG, WebP"):
         load_images(str(tmp_path))
     (tmp_path / "broken.png").write_text("?")
-    with pytest.raises(ValueError, match=r"no picture that can be read: 'broken\.png' \(not a PNG"):
+    with pytest.raises(
+        ValueError, match=r"no picture that can be read: 'broken\.png' \(not a picture"
+    ):
         load_images(str(tmp_path))
     with pytest.raises(ValueError, match=r"broken\.png is a file; expected a folder"):
         load_images(str(tmp_path / "broken.png"))
@@ -555,7 +689,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_that_says_so(tmp_path):
         load_images(str(tmp_path))
 
 
-def test_a_folder_that_may_not_be_opened_is_an_error_that_says_so(few, monkeypatch):
+def test_a_folder_without_permission_raises_an_error_with_the_reason(few, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied")
 
@@ -567,7 +701,7 @@ def test_a_folder_that_may_not_be_opened_is_an_error_that_says_so(few, monkeypat
 @pytest.mark.parametrize(
     "source", ["mnist", "./mnist", "~/no such folder", "", "~nobody/x", "a\0b"]
 )
-def test_what_is_neither_a_source_nor_a_folder_is_named_with_both(source):
+def test_an_unknown_source_raises_an_error_that_names_what_is_expected(source):
     expected = "source: expected one of 'auto', 'fashion-mnist', 'drawn' or the path of a folder"
     with pytest.raises(UnknownSource, match=expected) as caught:
         load_images(source)
@@ -583,7 +717,7 @@ def test_a_folder_with_the_name_of_a_source_is_reached_by_its_path(few, monkeypa
     assert load_images("./drawn").class_names == ["drawn"]
 
 
-def test_a_drawn_folder_comes_back_as_the_garments_that_were_drawn(tmp_path):
+def test_a_drawn_folder_is_read_back_as_the_drawn_garments(tmp_path):
     path = write_drawn_folder(tmp_path / "new" / "wardrobe", count=60, seed=3)
     found = read_folder(path)
     garments = draw_garments(60, seed=3)
@@ -594,7 +728,19 @@ def test_a_drawn_folder_comes_back_as_the_garments_that_were_drawn(tmp_path):
     assert os.listdir(path.parent) == ["wardrobe"]  # nothing temporary is left
 
 
-def test_a_drawn_folder_is_written_once_and_never_over_anything(tmp_path, few):
+def test_a_drawn_folder_in_colour_names_the_colours(tmp_path):
+    path = write_drawn_folder(tmp_path / "wardrobe", count=40, color=True, size=64)
+    found = read_folder(path, Preparation(size=64, color=True))
+    garments = draw_garments(40, size=64, color=True)
+    rows = [int(file.stem[:5]) for file in found.files]
+    assert found.images.equal(garments.images[rows])
+    places = color_index(garments.factors[:, -1])[rows].tolist()
+    assert [file.stem[6:] for file in found.files] == [list(COLORS)[place] for place in places]
+    with pytest.raises(FileExistsError, match="we do not overwrite it"):
+        write_drawn_folder(path, count=40)
+
+
+def test_a_drawn_folder_is_written_once_and_overwrites_nothing(tmp_path, few):
     path = write_drawn_folder(tmp_path / "wardrobe", count=20)
     (path / "Dress" / "mine.png").write_text("a picture of mine")
     before = tree(path)
@@ -654,7 +800,7 @@ def run_capstone(wardrobe, tmp_path):
 
 
 @pytest.mark.slow
-def test_three_hundred_pictures_five_of_them_broken_go_through_the_capstone(mixed, tmp_path):
+def test_notebook_07_runs_on_300_pictures_with_five_broken_ones(mixed, tmp_path):
     before = tree(mixed)
     printed = run_capstone(mixed, tmp_path)
     for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png"):
@@ -671,7 +817,7 @@ def test_three_hundred_pictures_five_of_them_broken_go_through_the_capstone(mixe
 
 
 @pytest.mark.slow
-def test_fourteen_pictures_of_one_kind_go_through_the_capstone(tmp_path):
+def test_notebook_07_runs_on_fourteen_pictures_of_one_kind(tmp_path):
     (tmp_path / "few").mkdir()
     for number in range(14):
         save_grey_png(GARMENTS[number], tmp_path / "few" / str(number))
@@ -682,7 +828,7 @@ def test_fourteen_pictures_of_one_kind_go_through_the_capstone(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_capstone_asks_for_more_where_pictures_are_too_few(few, tmp_path):
+def test_notebook_07_asks_for_more_pictures_where_there_are_too_few(few, tmp_path):
     with pytest.raises(
         CellExecutionError, match="too few pictures: 5 to learn from and 1 held out"
     ):

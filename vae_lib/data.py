@@ -1,36 +1,42 @@
-"""Images in: Fashion-MNIST through torchvision, garments that we draw, or a folder of pictures."""
+"""Load images: Fashion-MNIST, garments that we draw, or a folder of pictures."""
 
 import os
+import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxtyping import Float, Int64, UInt8
+from PIL import Image
 from torch import Tensor
 
-from vae_lib._checks import require_int
-from vae_lib.folder import describe_unreadable, read_folder, split
-from vae_lib.garments import CLASS_NAMES, FACTOR_NAMES, draw_garments
-from vae_lib.pictures import Invert
+from vae_lib._checks import require, require_int
+from vae_lib.folder import describe_files, read_folder, split
+from vae_lib.garments import CLASS_NAMES, draw_garments
+from vae_lib.pictures import GREY_28, Invert, Preparation, Source, as_garment, open_picture
 
 SOURCES = ("auto", "fashion-mnist", "drawn")
 DRAWN_TRAIN, DRAWN_TEST = 10_000, 2_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
-    """A data set of garments, in memory: 28×28 grey pixels, with labels.
+    """A data set of garments, in memory: pictures of C channels, H×W pixels, with labels.
 
-    `train_factors` and `test_factors` hold the ground truth behind drawn garments, one column for
-    each of `factor_names`, in [0, 1] and NaN where a class does not have the factor; else None.
-    `train_files` and `test_files` name the file of each garment from a folder of pictures, else
-    None; `unreadable` gives, for each file that could not be read, the reason.
+    Attributes:
+        train_factors, test_factors: The ground truth behind drawn garments, one column for each of
+            `factor_names`, in [0, 1] and NaN where a class does not have the factor; else None.
+        train_files, test_files: The file of each garment from a folder of pictures, else None.
+        unreadable: For each file that could not be read, the reason.
+        passed_over: The files in the folder that are not pictures.
+        how: How a picture becomes a garment of this data set; `prepare` does it.
     """
 
     name: str
     class_names: list[str]
-    train_images: UInt8[Tensor, "train 1 28 28"]
+    train_images: UInt8[Tensor, "train channel height width"]
     train_labels: Int64[Tensor, " train"]
-    test_images: UInt8[Tensor, "test 1 28 28"]
+    test_images: UInt8[Tensor, "test channel height width"]
     test_labels: Int64[Tensor, " test"]
     train_factors: Float[Tensor, "train factor"] | None = None
     test_factors: Float[Tensor, "test factor"] | None = None
@@ -38,55 +44,112 @@ class Images:
     train_files: list[Path] | None = None
     test_files: list[Path] | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
+    how: Preparation = GREY_28
 
     def __repr__(self) -> str:
         train, test = len(self.train_images), len(self.test_images)
-        return f"Images({self.name!r}, {train:,} train, {test:,} test)"
+        channels, height, width = self.image_shape
+        kind = "colour" if channels == 3 else "grey"
+        shape = "" if self.image_shape == (1, 28, 28) else f", {height}×{width} {kind}"
+        return f"Images({self.name!r}, {train:,} train, {test:,} test{shape})"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every picture, which is what `VAE(image_shape=...)` takes."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width
+
+    def prepare(self, picture: Source | Image.Image) -> UInt8[Tensor, "1 channel height width"]:
+        """Turn a new picture into a garment [1, C, H, W], as the pictures of this data set were.
+
+        Args:
+            picture: A path, the bytes of a file, an open binary file, or a Pillow image.
+
+        Raises:
+            ValueError: Where the picture cannot be read, with the reason.
+        """
+        if not isinstance(picture, Image.Image):
+            picture = open_picture(picture, self.how.size)
+        return as_garment(picture, self.how)[None]
 
 
 class UnknownSource(FileNotFoundError, ValueError):
-    """Neither the name of a data set nor a folder: which of them was meant, nobody can tell."""
+    """The source is neither the name of a data set nor an existing folder."""
 
 
 def default_root() -> Path:
-    """Return the data folder: VAE_LIB_DATA where it is set, else `data/` in the checkout."""
+    """Return the data folder: the one that VAE_LIB_DATA names, or `data/` in the checkout.
+
+    A relative VAE_LIB_DATA starts at the checkout, so that it names the same folder in a shell, in
+    a notebook and in a notebook's kernel, which all run in different folders.
+    """
     configured = os.environ.get("VAE_LIB_DATA")
-    return Path(os.path.expanduser(configured)) if configured else checkout_data()
+    if not configured:
+        return checkout_data()
+    return Path(_checkout() or Path.cwd(), os.path.expanduser(configured))
 
 
 def checkout_data() -> Path:
-    """Return the folder that is ours to write: `data/` in the checkout (git ignores it)."""
+    """Return the folder that the library may write to: `data/` in the checkout, or a cache."""
+    if checkout := _checkout():
+        return checkout / "data"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home, as in some containers
+        home = Path(tempfile.gettempdir())
+    return home / ".cache" / "vae_lib"
+
+
+def _checkout() -> Path | None:
     checkout = Path(__file__).parents[1]
-    inside = (checkout / "pyproject.toml").exists()
-    return checkout / "data" if inside else Path.home() / ".cache" / "vae_lib"
+    return checkout if (checkout / "pyproject.toml").exists() else None
 
 
 def load_images(
-    source: str | os.PathLike = "auto", root: str | os.PathLike | None = None, seed: int = 0
+    source: str | os.PathLike = "auto",
+    root: str | os.PathLike | None = None,
+    seed: int = 0,
+    size: int = 28,
+    color: bool = False,
 ) -> Images:
     """Load a data set of garments.
 
-    source: "fashion-mnist" (60,000 train and 10,000 test), "drawn" (10,000 and 2,000), "auto":
-      Fashion-MNIST where it is on disk or can be downloaded, else, with a line that says so, the
-      drawn garments; or the path of a folder of pictures, see `load_folder` ("./drawn" for one that
-      has the name of a source). The environment variable VAE_LIB_IMAGES says what "auto" stands
-      for.
-    root: the folder that holds `FashionMNIST/`; by default VAE_LIB_DATA, else `data/` in the
-      checkout. A folder that cannot be written to is read and left alone.
-    seed: which wardrobe is drawn, or how a folder is split; Fashion-MNIST does not depend on it.
+    Args:
+        source: One of these:
 
-    Raises an `UnknownSource` (a ValueError and a FileNotFoundError) for what is neither a source
-    nor a folder, and a `FetchError` (an OSError) where Fashion-MNIST was asked for by name and is
-    neither on disk nor downloadable.
+            - "fashion-mnist": 60,000 garments to train on and 10,000 to test with, 28×28 grey.
+            - "drawn": 10,000 and 2,000 drawn garments.
+            - "auto": Fashion-MNIST where it is on disk or can be downloaded, and drawn garments
+              otherwise, with a line that says so. The environment variable VAE_LIB_IMAGES replaces
+              "auto" by another source.
+            - The path of a folder of pictures, see `load_folder`; "./drawn" for a folder that has
+              the name of a source.
+        root: The folder that holds `FashionMNIST/`; by default `default_root()`. A folder that
+            cannot be written to is read and left alone.
+        seed: Which wardrobe is drawn, or how a folder is split.
+        size: Height and width of the garments, 28 to 128 pixels.
+        color: Load the garments in colour? Fashion-MNIST is grey, so "auto" with a `color` or a
+            `size` that it does not have means the drawn garments.
+
+    Raises:
+        UnknownSource: A ValueError and a FileNotFoundError, for what is neither a source nor a
+            folder.
+        FetchError: An OSError, where Fashion-MNIST is asked for by name and is neither on disk nor
+            downloadable.
+        ValueError: For a number out of range, or Fashion-MNIST in another size or in colour.
     """
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"source: expected a string or a path, got {type(source).__name__}")
+    require("source", source, (str, os.PathLike), "a string or a path")
+    how = Preparation(size, color)
+    require_int("seed", seed, least=0)
     if source == "auto":
         source = os.environ.get("VAE_LIB_IMAGES") or "auto"
     if source not in SOURCES:
-        return load_folder(_existing(source), seed=seed)
-    if source == "drawn":
-        return _drawn(seed)
+        return load_folder(_existing(source), seed=seed, size=size, color=color)
+    if source == "fashion-mnist" and how != GREY_28:
+        raise ValueError("size, color: expected 28 and False for Fashion-MNIST, got others")
+    if source == "drawn" or how != GREY_28:
+        return _drawn(seed, how)
     root = Path(os.path.expanduser(root)) if root is not None else default_root()
     from vae_lib.fashion_mnist import FetchError  # torchvision takes seconds to import
 
@@ -96,7 +159,7 @@ def load_images(
         if source != "auto":
             raise
         print(f"Fashion-MNIST is not available ({error}); using drawn garments instead.")
-        return _drawn(seed)
+        return _drawn(seed, how)
 
 
 def _existing(source: str | os.PathLike) -> str:
@@ -111,27 +174,45 @@ def _existing(source: str | os.PathLike) -> str:
 
 
 def load_folder(
-    path: str | os.PathLike, *, invert: Invert = "auto", trim: bool = False, seed: int = 0
+    path: str | os.PathLike,
+    *,
+    size: int = 28,
+    color: bool = False,
+    labels: str | os.PathLike | None = None,
+    invert: Invert = "auto",
+    trim: bool = False,
+    seed: int = 0,
 ) -> Images:
-    """Load a folder of pictures: PNG, JPEG or WebP, of any size, with a class for each sub-folder.
+    """Load a folder of pictures of any size, with a class for each sub-folder.
 
-    path: the folder. Pictures that lie in it directly are of one class, named after the folder.
-    invert: swap light and dark? True, False, or "auto": for each picture whose border is light.
-    trim: cut off the margin around each garment, so that it fills the frame?
-    seed: how the pictures are split; of each class, a sixth goes to the test.
+    PNG, JPEG, WebP, GIF, TIFF, BMP and AVIF are recognised by what a file holds, whatever its name.
+    A file that cannot be read is not an error: a printed line names it, and `unreadable` of the
+    result says why. Files that are not pictures are counted in a second line.
 
-    A file that cannot be read is no error: a printed line names it, and `unreadable` of the result
-    says why. Raises a FileNotFoundError where there is no such folder, a ValueError for one with
-    fewer than two pictures that can be read.
+    Args:
+        path: The folder. Pictures that lie in it directly are of one class, named after the folder.
+        size: Height and width of the garments, 28 to 128 pixels.
+        color: Keep the colours and the background? Otherwise the garments are grey, light on black.
+        labels: A CSV file with a file name and a class in each row, in place of sub-folders.
+        invert: Swap light and dark in grey garments? True, False, or "auto": where the background
+            is light. A background of medium grey counts as light where most of the folder's are.
+        trim: Cut off the margin around each garment, so that it fills the frame?
+        seed: How the pictures are split; a sixth of each class goes to the test.
+
+    Raises:
+        FileNotFoundError: Where there is no such folder, or no such file of labels.
+        ValueError: For a folder with fewer than two pictures that can be read.
     """
     require_int("seed", seed, least=0)
-    pictures = read_folder(path, invert, trim)
+    pictures = read_folder(path, Preparation(size, color, invert, trim), labels)
     if pictures.unreadable:
         total = len(pictures.unreadable) + len(pictures.files)
-        print(
-            f"{len(pictures.unreadable):,} of {total:,} pictures could not be read: "
-            f"{describe_unreadable(pictures.unreadable)}."
-        )
+        named = [f"{name!r} ({reason})" for name, reason in pictures.unreadable.items()]
+        count = f"{len(pictures.unreadable):,} of {total:,} pictures could not be read"
+        _print(f"{count}: {describe_files(named)}.")
+    if pictures.passed_over:
+        named = [repr(name) for name in pictures.passed_over]
+        _print(f"{len(named):,} other files are not pictures: {describe_files(named)}.")
     train, test = split(pictures.labels, seed)
     return Images(
         name=pictures.name,
@@ -143,7 +224,15 @@ def load_folder(
         train_files=[pictures.files[row] for row in train.tolist()],
         test_files=[pictures.files[row] for row in test.tolist()],
         unreadable=pictures.unreadable,
+        passed_over=pictures.passed_over,
+        how=pictures.how,
     )
+
+
+def _print(line: str) -> None:
+    """Print a line with names of files, escaping what the terminal cannot show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _fashion_mnist(root: Path) -> Images:
@@ -160,8 +249,8 @@ def _fashion_mnist(root: Path) -> Images:
     )
 
 
-def _drawn(seed: int) -> Images:
-    garments = draw_garments(DRAWN_TRAIN + DRAWN_TEST, seed)
+def _drawn(seed: int, how: Preparation) -> Images:
+    garments = draw_garments(DRAWN_TRAIN + DRAWN_TEST, seed, how.size, how.color)
     return Images(
         name="drawn",
         class_names=list(CLASS_NAMES),
@@ -171,5 +260,6 @@ def _drawn(seed: int) -> Images:
         test_labels=garments.labels[DRAWN_TRAIN:],
         train_factors=garments.factors[:DRAWN_TRAIN],
         test_factors=garments.factors[DRAWN_TRAIN:],
-        factor_names=list(FACTOR_NAMES),
+        factor_names=garments.factor_names,
+        how=how,
     )

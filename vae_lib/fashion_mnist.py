@@ -1,15 +1,15 @@
-"""Fashion-MNIST on disk: found, verified, downloaded and unpacked, whatever happens meanwhile.
+"""Find, verify, download and unpack Fashion-MNIST.
 
-torchvision knows the archives, their checksums and their format. Around it stands what it leaves
-open: nothing half-unpacked is ever used, a damaged archive is set aside and fetched again, a folder
-that is not ours to write to is only read, a network that hangs is not waited for, and two notebooks
+torchvision knows the archives, their checksums and their format. This module adds what it leaves
+open: half-unpacked files are never used, a damaged archive is set aside and fetched again, a
+read-only folder is only read, a silent network is given up after a few seconds, and two notebooks
 that start at once take turns.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
-import json
 import os
 import shutil
 import socket
@@ -18,12 +18,12 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
 from filelock import FileLock
 
-from vae_lib._files import write_text_atomically
 from vae_lib._torchvision import declare_missing_operators
 
 declare_missing_operators()
@@ -33,6 +33,13 @@ PATIENCE = 5.0  # seconds that a silent network gets
 RAW = Path("FashionMNIST") / "raw"
 UNPACKING = ".unpacking-"  # how the temporary folders begin
 ARCHIVES: dict[str, str] = dict(FashionMNIST.resources)  # name: MD5, as published
+UNPACKED = {  # name: MD5 of what the archives hold
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FetchError(OSError):
@@ -42,21 +49,44 @@ class FetchError(OSError):
 def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, FashionMNIST]:
     """Return the training and the test set, from archives or unpacked files under `root`.
 
-    They are unpacked in `root`, or in `fallback` where `root` cannot be written to.
-    Raises a FetchError that says why there is no data set.
+    Args:
+        root: The folder that holds `FashionMNIST/`.
+        fallback: Where archives are unpacked if `root` cannot be written to.
+
+    Raises:
+        FetchError: With the reason why there is no data set.
     """
     home = root if _writable(root) or _verified(root) else fallback
     if not _verified(home):
         try:
             (home / RAW).mkdir(parents=True, exist_ok=True)
-            with FileLock(home / "FashionMNIST" / ".lock"):
+            with _turn(home / "FashionMNIST") as alone:
                 if not _verified(home):  # another notebook may have done it while we waited
-                    _unpack(root, home)
+                    _unpack(root, home, alone)
         except OSError as error:
             if isinstance(error, FetchError):
                 raise
             raise FetchError(f"{home}: {error.strerror or error}") from error
     return FashionMNIST(str(home), train=True), FashionMNIST(str(home), train=False)
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[bool]:
+    """Wait until no other process unpacks; yield whether it is certain that none does.
+
+    Some network drives have no locks. Two processes may then unpack at once, which is slow but
+    safe: each works in a folder of its own, and moves files with the same content into place.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
 
 
 def _writable(folder: Path) -> bool:
@@ -72,21 +102,18 @@ def _md5(path: Path) -> str:
 
 
 def _verified(home: Path) -> bool:
-    """Are the unpacked files those that were made from verified archives?"""
+    """Tell whether the four unpacked files are there and sound, whoever unpacked them."""
     try:
-        recorded = json.loads((home / RAW / "verified.json").read_text())
-        unpacked = {archive.removesuffix(".gz") for archive in ARCHIVES}
-        return recorded.keys() == unpacked and all(
-            _md5(home / RAW / name) == digest for name, digest in recorded.items()
-        )
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return all(_md5(home / RAW / name) == digest for name, digest in UNPACKED.items())
+    except OSError:
         return False
 
 
-def _unpack(root: Path, home: Path) -> None:
+def _unpack(root: Path, home: Path, alone: bool) -> None:
     """Unpack in a temporary folder, then move the finished files into place."""
-    for left in (home / "FashionMNIST").glob(UNPACKING + "*"):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    if alone:  # a process that was killed may have left its temporary folder
+        for left in (home / "FashionMNIST").glob(UNPACKING + "*"):
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=home / "FashionMNIST", prefix=UNPACKING) as name:
         raw = Path(name) / RAW
         raw.mkdir(parents=True)
@@ -109,12 +136,8 @@ def _unpack(root: Path, home: Path) -> None:
             for archive in missing:
                 if (raw / archive).exists() and _md5(raw / archive) == ARCHIVES[archive]:
                     os.replace(raw / archive, home / RAW / archive)
-        digests = {}
-        for archive in ARCHIVES:
-            unpacked = archive.removesuffix(".gz")
-            digests[unpacked] = _md5(raw / unpacked)
-            os.replace(raw / unpacked, home / RAW / unpacked)
-    write_text_atomically(home / RAW / "verified.json", json.dumps(digests, indent=1))
+        for name in UNPACKED:
+            os.replace(raw / name, home / RAW / name)
 
 
 def _gather_archives(root: Path, raw: Path) -> None:

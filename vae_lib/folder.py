@@ -1,10 +1,13 @@
 """A folder of pictures on disk: read as garments, with a class for each sub-folder; or written."""
 
+import csv
+import io
 import json
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,66 +16,135 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vae_lib.garments import CLASS_NAMES, draw_garments
-from vae_lib.pictures import Invert, as_garment, open_picture
+from vae_lib.garments import CLASS_NAMES, COLORS, color_index, draw_garments
+from vae_lib.pictures import (
+    GREY_28,
+    RAW_SUFFIXES,
+    READ,
+    NotAPicture,
+    Preparation,
+    finished,
+    open_picture,
+    shrunk,
+)
 
-READ = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp"}
-# pictures, too, that somebody will miss: they are listed, not passed over in silence
-NOT_READ = {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".svg"}
+# a file with such a name is missed where it cannot be read, so it is listed with the reason
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+SUFFIXES |= {".avif", ".heic", ".heif", ".jxl", ".jp2", ".svg", ".psd", ".pdf"} | RAW_SUFFIXES
 DROPPINGS = {"__macosx", "@eadir"}  # what macOS and network drives leave: thumbnails of our files
 HELD_OUT = 6  # one picture in six of each class is kept for the test, as with the drawn garments
 NAMED = 5  # unreadable files named in the line that is printed
 MARK = ".vae_lib.json"  # lies in a folder that we wrote, and says what we wrote
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """What was read from a folder: N garments in the order of their files, and what could not be.
 
-    `unreadable` gives for each such file, by its path inside the folder, the reason.
+    `unreadable` gives for each such file, by its path inside the folder, the reason; `passed_over`
+    names the files that are no pictures. `how` is how a further picture is prepared.
     """
 
     name: str
     class_names: list[str]
-    images: UInt8[Tensor, "garment 1 28 28"]
+    images: UInt8[Tensor, "garment channel size size"]
     labels: Int64[Tensor, " garment"]
     files: list[Path]
     unreadable: dict[str, str]
+    passed_over: list[str]
+    how: Preparation
 
 
-def read_folder(path: str | os.PathLike, invert: Invert = "auto", trim: bool = False) -> Pictures:
-    """Read every PNG, JPEG and WebP picture in a folder, at any depth.
+def read_folder(
+    path: str | os.PathLike,
+    how: Preparation = GREY_28,
+    labels: str | os.PathLike | None = None,
+) -> Pictures:
+    """Read every picture in a folder, at any depth.
 
     The class of a picture is the sub-folder (of the first level) that it lies in; one that lies in
-    the folder itself is of the class of the folder's name. Hidden files and files that are not
-    pictures are passed over; pictures of other kinds are listed among the unreadable ones.
+    the folder itself is of the class of the folder's name. Hidden files are ignored.
 
-    Raises a FileNotFoundError where there is no such folder, a ValueError for a folder that cannot
-    be opened, holds no picture, or holds only unreadable ones, with the name of one of them.
+    Args:
+        path: The folder.
+        how: How a picture becomes a garment.
+        labels: A CSV file with the classes instead: a file name and a class in each row.
+
+    Raises:
+        FileNotFoundError: Where there is no such folder, or no such CSV file.
+        ValueError: For a folder that cannot be opened, holds no picture, or holds only unreadable
+            ones, with the name of one of them; for a CSV file that names no file of the folder.
     """
-    if not isinstance(invert, str | bool) or invert not in ("auto", True, False):
-        raise ValueError(f"invert: expected 'auto', True or False, got {invert!r}")
-    if not isinstance(trim, bool):
-        raise TypeError(f"trim: expected True or False, got {trim!r}")
     folder = Path(os.path.abspath(os.path.expanduser(path)))
     _check_folder(folder)
     name = folder.name or str(folder)
+    listed = None if labels is None else read_labels(labels)
     unreadable: dict[str, str] = {}
-    files, classes, garments = [], [], []
+    passed_over: list[str] = []
+    files, classes, pictures = [], [], []
     for file in _find(folder, unreadable):
         inside = file.relative_to(folder)
+        kind: str | None = inside.parts[0] if len(inside.parts) > 1 else name
+        if listed is not None:
+            kind = listed.get(_key(inside.as_posix()), listed.get(_key(inside.name)))
         try:
-            garments.append(_read(file, invert, trim))
+            picture = shrunk(open_picture(file, how.size), how)
+            if kind is None:
+                raise ValueError(f"no row in {os.path.basename(labels or '')}")
+        except NotAPicture as error:
+            if file.suffix.lower() in SUFFIXES:
+                unreadable[inside.as_posix()] = str(error)
+            else:
+                passed_over.append(inside.as_posix())
         except ValueError as error:
             unreadable[inside.as_posix()] = str(error)
         else:
             files.append(file)
-            classes.append(inside.parts[0] if len(inside.parts) > 1 else name)
-    if not garments:
+            classes.append(kind)
+            pictures.append(picture)
+    if not pictures:
         raise ValueError(f"path: {folder} holds {_nothing(unreadable)}")
+    how = replace(how, on_light=bool(np.median([lightness for _, lightness in pictures]) > 127.5))
+    garments = [finished(*picture, how) for picture in pictures]
     class_names = sorted(set(classes))
-    labels = torch.tensor([class_names.index(each) for each in classes])
-    return Pictures(name, class_names, torch.stack(garments), labels, files, unreadable)
+    return Pictures(
+        name,
+        class_names,
+        torch.stack(garments),
+        torch.tensor([class_names.index(each) for each in classes]),
+        files,
+        unreadable,
+        passed_over,
+        how,
+    )
+
+
+def read_labels(path: str | os.PathLike) -> dict[str, str]:
+    """Return the class of each file that a CSV file names, a file name and a class in each row.
+
+    The columns may be separated by commas, semicolons or tabs. A row with the columns' titles does
+    no harm, since it names no file.
+
+    Raises a FileNotFoundError where there is no such file, a ValueError for a row of one column.
+    """
+    content = Path(os.path.expanduser(path)).read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # as spreadsheets save it
+        text = content.decode("cp1252", "replace")
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    classes = {}
+    for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        if row and len(row) < 2:
+            raise ValueError(f"labels: expected a file name and a class in each row, got {row!r}")
+        if row:
+            classes[_key(row[0])] = row[1].strip()
+    return classes
+
+
+def _key(name: str) -> str:
+    """Return a file's name as it is looked up: systems differ in separators and in accents."""
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/").removeprefix("./"))
 
 
 def _check_folder(folder: Path) -> None:
@@ -86,28 +158,25 @@ def _check_folder(folder: Path) -> None:
         raise ValueError(f"path: {folder} cannot be opened ({error.strerror})") from error
 
 
-def _read(file: Path, invert: Invert, trim: bool) -> UInt8[Tensor, "1 28 28"]:
-    if file.suffix.lower() in NOT_READ:
-        raise ValueError("expected PNG, JPEG or WebP")
-    return as_garment(open_picture(file), invert, trim)
-
-
 def _nothing(unreadable: dict[str, str]) -> str:
     if not unreadable:
-        return "no pictures; expected PNG, JPEG or WebP files"
-    return f"no picture that can be read: {describe_unreadable(unreadable)}"
+        return f"no pictures; expected {READ} files"
+    named = [f"{name!r} ({reason})" for name, reason in unreadable.items()]
+    return f"no picture that can be read: {describe_files(named)}"
 
 
-def describe_unreadable(unreadable: dict[str, str]) -> str:
-    """Return a line that names the first few unreadable files, each with the reason."""
-    # repr, since a file name may hold a line break, or bytes that are no text
-    named = [f"{name!r} ({reason})" for name, reason in list(unreadable.items())[:NAMED]]
-    more = len(unreadable) - len(named)
-    return ", ".join(named) + (f" and {more:,} more" if more else "")
+def describe_files(named: list[str]) -> str:
+    """Return a line with the first few of many files.
+
+    `named` holds the `repr` of each name, which may contain a line break, or bytes that are not
+    text.
+    """
+    more = len(named) - NAMED
+    return ", ".join(named[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _find(root: Path, unreadable: dict[str, str]) -> Iterator[Path]:
-    """Yield the picture files below `root`, sorted; put folders that won't open in `unreadable`.
+    """Yield the files below `root`, sorted; put folders that won't open in `unreadable`.
 
     Links to folders are followed, but no folder is entered twice, nor one that `root` lies in: a
     link in a circle ends there.
@@ -128,9 +197,7 @@ def _find(root: Path, unreadable: dict[str, str]) -> Iterator[Path]:
                 seen.add(real)
                 enter.append(each.name)
         folders[:] = enter
-        for name in sorted(names):
-            if not _is_hidden(name) and Path(name).suffix.lower() in READ | NOT_READ:
-                yield Path(folder, name)
+        yield from (Path(folder, name) for name in sorted(names) if not _is_hidden(name))
 
 
 def _is_hidden(name: str) -> bool:
@@ -164,30 +231,44 @@ def split(
     return torch.from_numpy(order[~held_out]), torch.from_numpy(order[held_out])
 
 
-def write_drawn_folder(path: str | os.PathLike, count: int = 300, seed: int = 0) -> Path:
+def write_drawn_folder(
+    path: str | os.PathLike, count: int = 300, seed: int = 0, size: int = 28, color: bool = False
+) -> Path:
     """Write drawn garments as PNG files, in a sub-folder for each class, and return the folder.
 
-    count, seed: which garments, as in `draw_garments`.
+    Pictures in colour have their colour in the file's name, as in "00017-green.png". The folder
+    appears whole or not at all. What is there already is never changed: a folder that an earlier
+    call wrote with the same arguments is kept as it is, with what its owner may have done to it
+    since.
 
-    The folder appears whole or not at all. What is there already is never changed: a folder that an
-    earlier call wrote for the same `count` and `seed` is kept as it is, with what its owner may
-    have done to it since; for any other a FileExistsError is raised.
+    Args:
+        path: Where to write.
+        count, seed, size, color: Which garments, as in `draw_garments`.
+
+    Raises:
+        FileExistsError: Where something else is there already.
     """
     path = Path(os.path.abspath(os.path.expanduser(path)))
-    mark = json.dumps({"drawn": count, "seed": seed})
+    wanted = {"drawn": count, "seed": seed}
+    mark = json.dumps(wanted | ({"size": size, "color": color} if color or size != 28 else {}))
     if path.is_file() or path.is_symlink() or (path.is_dir() and any(path.iterdir())):
         # asked second: a folder that another notebook writes appears at once, its mark in it
         if _is_marked(path, mark):
             return path
         raise FileExistsError(f"path: {path} exists, and we do not overwrite it; choose another")
-    garments = draw_garments(count, seed)
+    garments = draw_garments(count, seed, size, color)
+    names = [f"{number:05}" for number in range(count)]
+    if color:
+        colors = color_index(garments.factors[:, -1]).tolist()
+        names = [f"{name}-{list(COLORS)[place]}" for name, place in zip(names, colors, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
         new = Path(beside, "new")
-        for number, (image, label) in enumerate(zip(garments.images, garments.labels, strict=True)):
+        for name, image, label in zip(names, garments.images, garments.labels, strict=True):
             folder = new / CLASS_NAMES[int(label)].replace("/", "-")
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image[0].numpy()).save(folder / f"{number:05}.png")
+            pixels = image.permute(1, 2, 0).numpy() if color else image[0].numpy()
+            Image.fromarray(pixels).save(folder / f"{name}.png")
         (new / MARK).write_text(mark, encoding="utf-8")
         try:
             os.rename(new, path)

@@ -87,19 +87,18 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
     if color:
         colors = np.random.default_rng([seed, 3]).random((count, 1), np.float32)
         factors = np.concatenate([factors, colors], axis=1)
-    pictures = np.empty((count, 3 if color else 1, size, size), np.float32)
-    for label in range(10):
-        rows = np.flatnonzero(labels == label)
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
-            pictures[batch] = _draw(label, factors[batch], size)
     grain = np.random.default_rng([seed, 2])
+    images = []
     for start in range(0, count, BATCH):
-        part = pictures[start : start + BATCH]
-        part *= 1 + GRAIN * grain.standard_normal(part[:, :1].shape, np.float32)
-    names = [*FACTOR_NAMES, "color"] if color else list(FACTOR_NAMES)
+        some = slice(start, start + BATCH)
+        pictures = _draw_all(labels[some], factors[some], size)
+        pictures *= 1 + GRAIN * grain.standard_normal(pictures[:, :1].shape, np.float32)
+        images.append(_as_images(pictures))
     return Garments(
-        _as_images(pictures), torch.from_numpy(labels), torch.from_numpy(factors), names
+        torch.cat(images),
+        torch.from_numpy(labels),
+        torch.from_numpy(factors),
+        [*FACTOR_NAMES, "color"] if color else list(FACTOR_NAMES),
     )
 
 
@@ -152,6 +151,16 @@ def class_factors(label: int) -> list[str]:
 def color_index(color: Float[Tensor, " garment"]) -> Int64[Tensor, " garment"]:
     """Return the place in COLORS that each factor "color" stands for."""
     return (color * len(COLORS)).long().clamp(0, len(COLORS) - 1)
+
+
+def _draw_all(labels: Array, factors: Array, size: int) -> Array:
+    """Return pictures [B, C, size, size] of garments of several classes."""
+    channels = 1 if factors.shape[1] == len(FACTOR_NAMES) else 3
+    pictures = np.empty((len(labels), channels, size, size), np.float32)
+    for label in range(10):
+        rows = labels == label
+        pictures[rows] = _draw(label, factors[rows], size)
+    return pictures
 
 
 def _draw(label: int, factors: Array, size: int) -> Array:

@@ -1,8 +1,11 @@
-"""One picture of any kind in, one garment out: 28×28 grey pixels, light on black."""
+"""One picture of any kind in, one garment out: grey and light on black, or in colour."""
 
+import io
 import os
 import warnings
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -10,10 +13,25 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-MOST_PIXELS = 50_000_000  # more than that, unpacked, is not for a laptop's memory
-SIDE = 28
-FAINT = 32  # of 255: what differs less from the background is shadow or noise, and no garment
+from vae_lib._checks import require
+from vae_lib.garments import require_size
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+READ = "PNG, JPEG, WebP, GIF, TIFF, BMP or AVIF"
+FOREIGN = {  # what a file of another format begins with, after so many bytes
+    "HEIC": (4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")),
+    "PDF": (0, (b"%PDF",)),
+    "SVG": (0, (b"<svg", b"<?xml")),
+    "Photoshop": (0, (b"8BPS",)),
+    "JPEG XL": (0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    "JPEG 2000": (0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    "camera RAW": (0, (b"FUJIFILMCCD", b"IIRO", b"IIU\0", b"II*\0\x10\0\0\0CR")),
+}
+RAW_SUFFIXES = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
+MOST_PIXELS = 50_000_000  # a larger picture, unpacked, does not fit in a laptop's memory
+SHARPER = 4  # a JPEG is read with at least this many times the pixels, in each direction
+CLEARLY_DARK, CLEARLY_LIGHT = 64, 191  # of 255: backgrounds that leave no doubt
+FAINT = (4, 32)  # of 255: the least and most that a garment must differ from a noisy background
 TURNS = {  # what makes a picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,37 +43,106 @@ TURNS = {  # what makes a picture upright, by its EXIF orientation
 }
 
 Invert = Literal["auto", True, False]
-Plane = np.ndarray  # float32 [height, width]
+Source = str | os.PathLike | bytes | BinaryIO
 
 
-def open_picture(path: str | os.PathLike) -> Image.Image:
-    """Read a picture from a file, in mode RGBA, the way up that it was taken.
+class NotAPicture(ValueError):
+    """The file holds nothing that looks like a picture."""
 
-    What the file holds counts, not what its name ends in; of an animation, the first frame. A JPEG
-    larger than we need comes smaller, at least 112 pixels high and wide.
 
-    Raises a ValueError with the reason, in a few words, where it cannot be read.
+@dataclass(frozen=True)
+class Preparation:
+    """How a picture becomes a garment; the same for all pictures of a wardrobe.
+
+    Attributes:
+        size: Height and width of the garment, 28 to 128 pixels.
+        color: Keep the colours, and the background? Otherwise the garment is grey on black.
+        invert: Swap light and dark? "auto" swaps where the background is light. Grey only.
+        trim: Cut off the margin around the garment first, so that it fills the frame?
+        on_light: Whether most backgrounds in the folder are light, which then decides for the
+            medium grey ones, too; None where there is no folder.
     """
-    if not os.path.isfile(path):  # opening a pipe would wait for ever
-        raise ValueError("a broken link" if os.path.islink(path) else "not a file")
-    if os.path.getsize(path) == 0:
-        raise ValueError("an empty file")
+
+    size: int = 28
+    color: bool = False
+    invert: Invert = "auto"
+    trim: bool = False
+    on_light: bool | None = None
+
+    def __post_init__(self) -> None:
+        require_size(self.size)
+        require("color", self.color, bool, "True or False")
+        require("trim", self.trim, bool, "True or False")
+        if not isinstance(self.invert, str | bool) or self.invert not in ("auto", True, False):
+            raise ValueError(f"invert: expected 'auto', True or False, got {self.invert!r}")
+        if self.color and self.invert is True:
+            raise ValueError("invert: expected 'auto' or False for pictures in colour, got True")
+
+
+GREY_28 = Preparation()
+
+
+def open_picture(source: Source, side: int = 28) -> Image.Image:
+    """Read a picture, in mode RGBA, the way up that it was taken.
+
+    What the file holds counts, not what its name ends in; of an animation, the first frame. A large
+    JPEG comes smaller, but at least four times `side` pixels high and wide.
+
+    Args:
+        source: A path, the bytes of a file, or an open binary file.
+        side: Height and width that the garment will have, in pixels.
+
+    Raises:
+        NotAPicture: A ValueError, for what is in no format of pictures.
+        ValueError: With the reason in a few words, for a picture that cannot be read.
+    """
+    if isinstance(source, bytes):
+        source = io.BytesIO(source)
+    if isinstance(source, str | os.PathLike):
+        source = os.path.expanduser(source)
+        if not os.path.isfile(source):  # opening a pipe would wait for ever
+            raise NotAPicture("a broken link" if os.path.islink(source) else "not a file")
+        if os.path.getsize(source) == 0:
+            raise NotAPicture("an empty file")
+        if Path(source).suffix.lower() in RAW_SUFFIXES:  # many of them are TIFF files, too
+            raise ValueError(_convert_first("camera RAW"))
     try:
         with warnings.catch_warnings():  # about odd metadata, which do not matter here
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                image.draft(None, (4 * SIDE, 4 * SIDE))  # of a phone's picture a 64th is enough
+            with Image.open(source, formats=FORMATS) as image:
+                image.draft(None, (SHARPER * side, SHARPER * side))
                 if image.width * image.height > MOST_PIXELS:
                     raise ValueError(f"{image.width}×{image.height} pixels are too many")
                 image.load()
                 return _eight_bits(_upright(image))
     except UnidentifiedImageError:
-        raise ValueError("not a PNG, JPEG or WebP picture") from None
+        foreign = _foreign_format(source)
+        if foreign:
+            raise ValueError(_convert_first(foreign)) from None
+        raise NotAPicture(f"not a picture in the format {READ}") from None
     except Image.DecompressionBombError:
         raise ValueError("too many pixels") from None
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(" ".join(reason.split())) from error
+
+
+def _convert_first(name: str) -> str:
+    return f"a {name} file, which we do not read; export it as JPEG or PNG"
+
+
+def _foreign_format(source: str | BinaryIO) -> str | None:
+    """Return the name of another format of pictures that a file is in, if we know it."""
+    if isinstance(source, str):
+        with open(source, "rb") as file:
+            head = file.read(32)
+    else:
+        source.seek(0)
+        head = source.read(32)
+    for name, (start, beginnings) in FOREIGN.items():
+        if head[start:].startswith(beginnings):
+            return name
+    return None
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -68,10 +155,11 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith("I"):
+    if not image.mode.startswith(("I", "F")):
         return image.convert("RGBA")
-    deep = np.asarray(image)  # grey of 16 bits, which Pillow would clip at 255
-    grey = Image.fromarray((deep >> 8).astype(np.uint8))
+    deep = np.asarray(image, np.float64)  # grey of 16 or 32 bits, which Pillow would clip at 255
+    white = 65535 if image.mode.startswith("I") else 1.0
+    grey = Image.fromarray((255 / max(white, deep.max()) * deep.clip(0)).astype(np.uint8))
     see_through = image.info.get("transparency")  # the one grey that stands for "nothing here"
     if see_through is not None:
         grey.putalpha(Image.fromarray(np.where(deep == see_through, 0, 255).astype(np.uint8)))
@@ -79,73 +167,95 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def as_garment(
-    image: Image.Image, invert: Invert = "auto", trim: bool = False
-) -> UInt8[Tensor, "1 28 28"]:
-    """Return a picture as the models take it: shrunk as a whole, in the middle of black.
-
-    invert: swap light and dark? "auto" looks at the picture: where its border is light, it does.
-      A picture with a transparent border has no background; there, a garment that is more dark
-      than light is swapped, as if it lay on white, and a light one is laid on black.
-    trim: cut off the empty margin first, so that the garment fills the frame?
+    image: Image.Image, how: Preparation = GREY_28
+) -> UInt8[Tensor, "channel size size"]:
+    """Return a picture as the models take it: shrunk as a whole, in the middle of a square.
 
     Raises a ValueError for a picture that is wholly transparent.
     """
-    image = image.convert("RGBA").convert("LA")
-    grey, alpha = _shrink(image)
+    return finished(*shrunk(image, how), how)
+
+
+def shrunk(image: Image.Image, how: Preparation) -> tuple[Image.Image, float]:
+    """Return a picture with its longer side at `how.size`, and how light its background is.
+
+    The picture is in mode RGBA, or LA for grey; lightness runs from 0 to 255. Where the border is
+    transparent there is no background: a dark garment then counts as lying on white, a light one
+    on black. Raises a ValueError for a picture that is wholly transparent.
+    """
+    image = image.convert("RGBA")
+    planes = np.asarray(_resized(image.convert("LA"), 28), np.float32)
+    grey, alpha = planes[..., :1], planes[..., 1:] / 255
     if not alpha.any():
         raise ValueError("wholly transparent")
-    if invert == "auto":
-        invert = _is_on_light(grey, alpha)
-    if trim:
-        grey, alpha = _shrink(_trimmed(image))
-    background = 255 if invert else 0
-    pixels = background + alpha * (grey - background)
+    border = _border_color(grey, alpha)
+    lightness = 255 - np.average(grey, weights=alpha) if border is None else border[0]
+    if how.trim:
+        image = _trimmed(image)
+    return _resized(image if how.color else image.convert("LA"), how.size), float(lightness)
+
+
+def finished(
+    small: Image.Image, lightness: float, how: Preparation
+) -> UInt8[Tensor, "channel size size"]:
+    """Return the two results of `shrunk` as a square garment, light and dark swapped if need be."""
+    planes = np.asarray(small, np.float32)
+    colors, alpha = planes[..., :-1], planes[..., -1:] / 255
+    invert = is_on_light(lightness, how.on_light) if how.invert == "auto" else how.invert
+    invert = invert and not how.color
+    below = 255.0 if invert or how.color else 0.0  # what shows through where a picture is clear
+    pixels = below + alpha * (colors - below)
     if invert:
         pixels = 255 - pixels
-    garment = np.zeros((1, SIDE, SIDE), np.uint8)
-    height, width = pixels.shape
-    top, left = (SIDE - height) // 2, (SIDE - width) // 2
-    garment[0, top : top + height, left : left + width] = pixels + 0.5
-    return torch.from_numpy(garment)
+    garment = np.zeros((how.size, how.size, pixels.shape[2]), np.float32)
+    if how.color:
+        garment[:] = _border_color(pixels, np.ones_like(alpha))
+    height, width = pixels.shape[:2]
+    top, left = (how.size - height) // 2, (how.size - width) // 2
+    garment[top : top + height, left : left + width] = pixels
+    return torch.from_numpy((garment + 0.5).astype(np.uint8).transpose(2, 0, 1).copy())
 
 
-def _is_on_light(grey: Plane, alpha: Plane) -> bool:
-    background = _background(grey, alpha)
-    if background is None:
-        return bool(np.average(grey, weights=alpha) < 127.5)
-    return background > 127.5
+def is_on_light(lightness: float, on_light: bool | None) -> bool:
+    """Tell whether a background is light; a medium grey one is what most of its folder are."""
+    if on_light is None or not CLEARLY_DARK <= lightness <= CLEARLY_LIGHT:
+        return lightness > 127.5
+    return on_light
 
 
-def _background(grey: Plane, alpha: Plane) -> float | None:
-    """Return the grey of the border, or None where it is transparent."""
-    border = np.ones(grey.shape, bool)
+def _border_color(planes: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
+    """Return the median colour of the border, or None where it is transparent."""
+    border = np.ones(planes.shape[:2], bool)
     border[1:-1, 1:-1] = False
-    opaque = border & (alpha > 0.5)
+    opaque = border & (alpha[..., 0] > 0.5)
     if opaque.sum() < border.sum() / 2:
         return None
-    return float(np.median(grey[opaque]))  # a garment may touch the border here and there
+    return np.median(planes[opaque], axis=0)  # a garment may touch the border here and there
 
 
 def _trimmed(image: Image.Image) -> Image.Image:
     """Return a picture without its empty margin: the rows and columns that are background only."""
-    grey, alpha = _shrink(image, min(16 * SIDE, max(image.size)))
-    background = _background(grey, alpha)
-    if background is not None:
-        alpha = alpha * np.abs(grey - background) / 255
-    rows, columns = (np.flatnonzero((alpha > FAINT / 255).any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    planes = np.asarray(_resized(image, min(448, max(image.size))), np.float32)
+    colors, alpha = planes[..., :3], planes[..., 3:] / 255
+    empty = _border_color(colors, alpha)
+    if empty is None:
+        differs = alpha[..., 0] > FAINT[1] / 255
+    else:
+        difference = alpha[..., 0] * np.abs(colors - empty).max(axis=2)
+        edge = np.concatenate([difference[[0, -1]].ravel(), difference[:, [0, -1]].ravel()])
+        differs = difference > np.clip(FAINT[0] + 3 * np.quantile(edge, 0.75), *FAINT)
+    rows, columns = (np.flatnonzero(differs.sum(axis=axis) > 1) for axis in (1, 0))
+    if not len(rows) or not len(columns):
         return image
-    across, down = image.width / alpha.shape[1], image.height / alpha.shape[0]
+    across, down = image.width / planes.shape[1], image.height / planes.shape[0]
     left, right = columns[0] * across, (columns[-1] + 1) * across
     top, bottom = rows[0] * down, (rows[-1] + 1) * down
     return image.crop((round(left), round(top), round(right), round(bottom)))
 
 
-def _shrink(image: Image.Image, side: int = SIDE) -> tuple[Plane, Plane]:
-    """Return grey in [0, 255] and opacity in [0, 1], the longer side of `side` pixels."""
+def _resized(image: Image.Image, side: int) -> Image.Image:
+    """Return a picture with its longer side of `side` pixels."""
     scale = side / max(image.size)
     width, height = (max(1, round(scale * edge)) for edge in image.size)
-    # Pillow weighs the grey by the opacity here, so what is transparent lends no colour
-    small = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
-    planes = np.asarray(small, np.float32)
-    return planes[..., 0], planes[..., 1] / 255
+    # Pillow weighs the colours by the opacity here, so what is transparent lends no colour
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)
