@@ -49,11 +49,11 @@ def svg_text(figure: Figure, alt: str) -> str:
     buffer = io.StringIO()
     with plt.rc_context({"svg.hashsalt": "vae_course"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = re.search(r"<svg.*</svg>", buffer.getvalue(), flags=re.DOTALL)
-    if svg is None:
-        raise ValueError("figure: expected matplotlib to write an <svg> element, got none")
+    svg = re.sub(r"^.*?(?=<svg)|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    # as many pixels wide as matplotlib's points, which fits beside the cells' numbers
+    svg = re.sub(r'(width|height)="([\d.]+)pt"', r'\1="\2px"', svg, count=2)
     named = f'<svg role="img" aria-label="{escape(alt)}" style="max-width: 100%; height: auto"'
-    return re.sub(r"[ \t]+$", "", svg[0].replace("<svg", named, 1), flags=re.MULTILINE)
+    return re.sub(r"\s*\n\s*", "\n", svg.replace("<svg", named, 1)).strip()
 
 
 def garment_rows(
