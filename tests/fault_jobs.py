@@ -26,10 +26,10 @@ from vae_lib import (
     write_drawn_folder,
 )
 from vae_lib._files import load_tensors
+from vae_lib.checkpoint import CHECKPOINT
 from vae_lib.engines import FaissIndex, MilvusIndex, RecallError
 from vae_lib.engines.milvus_index import import_pymilvus
 from vae_lib.fashion_mnist import RAW, UNPACKING, FashionMNIST, fetch_fashion_mnist
-from vae_lib.training import CHECKPOINT
 
 GARMENTS = 600
 

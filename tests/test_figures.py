@@ -19,8 +19,8 @@ from vae_course.figures import (
     training,
 )
 from vae_course.figures.training import HELD_OUT_COLOR, TRAIN_COLOR
+from vae_lib.checkpoint import Curves, History
 from vae_lib.evaluation import Estimate, Evaluation
-from vae_lib.training import Curves, History
 
 
 @pytest.fixture(autouse=True)

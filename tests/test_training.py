@@ -7,8 +7,9 @@ import torch
 
 from vae_lib import VAE, elbo, fit, mean_terms, permutation_loss
 from vae_lib._files import load_tensors, save_tensors
+from vae_lib.checkpoint import CHECKPOINT
 from vae_lib.threads import one_thread
-from vae_lib.training import CHECKPOINT, split_validation
+from vae_lib.training import split_validation
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +104,8 @@ def test_the_learning_rate_rises_linearly_and_falls_to_a_hundredth(few, monkeypa
         return step(optimizer, *arguments)
 
     monkeypatch.setattr(torch.optim.Adam, "step", noted)
-    monkeypatch.setattr("vae_lib.model.HIDDEN", (8, 8))  # for quick steps
-    fit(new_vae(), few, epochs=2, batch_size=2, learning_rate=1e-3, progress=False)
+    small = VAE(3, hidden=(8, 8))  # for quick steps
+    fit(small, few, epochs=2, batch_size=2, learning_rate=1e-3, progress=False)
     assert len(rates) == 550
     assert rates[0] == pytest.approx(1e-3 / 200, rel=1e-3)
     assert rates[:200] == sorted(rates[:200])
@@ -189,7 +190,7 @@ class StopsAfter:
 def test_ctrl_c_ends_with_what_there_is(few):
     vae = new_vae()
     StopsAfter(vae, calls=6)  # 3 steps and 1 validation batch to an epoch
-    history = fit(vae, few, epochs=5, progress=False)
+    history = fit(vae, few, epochs=5, progress=False, on_interrupt="return")
     assert history.interrupted
     assert len(history.train.elbo) == len(history.validation.elbo) == 1
     assert not weights(vae).equal(weights(new_vae()))
@@ -200,7 +201,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(few, tmp_path):
     expected = fit(whole, few, epochs=4, progress=False)
     StopsAfter(parts, calls=10)
     checkpoint = tmp_path / "run.checkpoint"
-    assert fit(parts, few, epochs=4, progress=False, checkpoint=checkpoint).interrupted
+    with pytest.raises(KeyboardInterrupt):
+        fit(parts, few, epochs=4, progress=False, checkpoint=checkpoint)
     resumed = VAE(3)
     history = fit(resumed, few, epochs=4, progress=False, checkpoint=checkpoint)
     assert not history.interrupted
@@ -271,7 +273,7 @@ def test_settings_of_the_wrong_type_are_named(few, arguments):
 def test_an_interruption_while_validating_leaves_whole_epochs(few):
     vae = new_vae()
     StopsAfter(vae, calls=4)  # the third step is the last of the epoch, the fourth validates
-    history = fit(vae, few, epochs=5, progress=False)
+    history = fit(vae, few, epochs=5, progress=False, on_interrupt="return")
     assert history.interrupted
     assert history.train.elbo == history.validation.elbo == []
 

@@ -91,8 +91,13 @@ def test_weights_that_are_not_finite_are_refused(saved):
     vae, path = saved
     with torch.no_grad():
         vae.decoder[0].weight[0, 0] = float("nan")
-    save_vae(vae, path)
-    with pytest.raises(ValueError, match="not finite"):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"vae: expected finite weights, got NaN .* decoder"):
+        save_vae(vae, path)
+    assert path.read_bytes() == before
+    facts = {"kind": weights_module.KIND, "latent_dim": "3"}
+    safetensors.torch.save_file(vae.state_dict(), path, metadata=facts)
+    with pytest.raises(ValueError, match=r"path: .* expected finite weights"):
         load_vae(path)
 
 

@@ -1,19 +1,22 @@
 """vae_lib: retrieval by likelihood with variational autoencoders.
 
 An encoder gives every garment x a Gaussian q(z|x). Given a latent code z, which garments are
-nearest to it? The library trains a model, encodes a data set and answers that question exactly.
+nearest to it? The library trains a model, or adapts yours, encodes a data set and answers that
+question exactly.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from vae_lib.checkpoint import History
 from vae_lib.data import Images, load_folder, load_images
 from vae_lib.encoding import encode_dataset
 from vae_lib.folder import write_drawn_folder
+from vae_lib.latent_model import LatentModel, adapt
 from vae_lib.model import VAE
 from vae_lib.objective import ElboTerms, elbo, importance_weighted_bound, kl_to_prior
 from vae_lib.posteriors import Posteriors
 from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
-from vae_lib.training import History, fit, mean_terms, permutation_loss
+from vae_lib.training import fit, mean_terms, permutation_loss
 from vae_lib.weights import load_pretrained, load_vae, pretrained_facts, save_vae
 
 if TYPE_CHECKING:
@@ -25,9 +28,11 @@ __all__ = [
     "Explorer",
     "History",
     "Images",
+    "LatentModel",
     "Neighbors",
     "PosteriorIndex",
     "Posteriors",
+    "adapt",
     "elbo",
     "encode_dataset",
     "fit",

@@ -1,33 +1,69 @@
-"""What a function says at the door to arguments of the wrong type or size."""
+"""Argument validation for public functions."""
 
+import numbers
+import operator
 from typing import Any
 
 import torch
 
-LARGEST = 2**32 - 1  # what counts and seeds may be: more is a mistake, and not an order
+LARGEST = 2**32 - 1  # no count or seed is larger on purpose
 
 
-def require_int(name: str, value: Any, least: int) -> None:
-    """Raise a TypeError for what is not an int, a ValueError for one that is out of range."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-    if value > LARGEST:
+def require_int(name: str, value: Any, least: int) -> int:
+    """Return an integer of any kind (NumPy's, a 0-dimensional tensor) as an int.
+
+    Args:
+        name: the argument's name, for the error message.
+        value: what the caller passed.
+        least: the smallest value allowed; the largest is 2³² − 1.
+
+    Raises:
+        TypeError: value is not an integer.
+        ValueError: value is out of range.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        whole = operator.index(value)
+    except (TypeError, RuntimeError):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}") from None
+    if whole < least:
+        raise ValueError(f"{name}: expected at least {least}, got {whole}")
+    if whole > LARGEST:
         raise ValueError(f"{name}: expected at most {LARGEST}, got a larger number")
+    return whole
 
 
-def require(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
-    """Raise a TypeError for what is not of a type; `expected` says in words which one."""
+def require_number(name: str, value: Any, least: float = 0.0) -> float:
+    """Return a real number of any kind as a float.
+
+    Args:
+        name: the argument's name, for the error message.
+        value: what the caller passed.
+        least: the smallest value allowed; the largest is 2³² − 1.
+
+    Raises:
+        TypeError: value is not a real number.
+        ValueError: value is out of range or NaN.
+    """
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not least <= float(value) <= LARGEST:  # false for NaN, too
+        raise ValueError(f"{name}: expected a number from {least:g} to {LARGEST}, got {value!r}")
+    return float(value)
+
+
+def require(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    """Raise a TypeError unless value is of the given type; `expected` describes that type."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor holds numbers as they are: it is not sparse, nor a shape alone."""
+    """Check that a tensor is dense and has data (it is neither sparse nor on the meta device)."""
     return tensor.layout == torch.strided and tensor.device.type != "meta"
 
 
 def is_float(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor holds floats of a kind that torch computes with: of 16 bits or more."""
+    """Check that a tensor is dense and holds floats of at least 16 bits."""
     return is_plain(tensor) and tensor.dtype.is_floating_point and tensor.dtype.itemsize > 1

@@ -1,7 +1,7 @@
-"""Write files so that a reader sees the old one or the new one, and never half of either."""
+"""Write files whole: a reader finds the old content or the new one, never half of either."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,22 +10,45 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 
-def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> Path:
-    """Let `write` fill a temporary file beside `path`, then rename it.
+def as_path(path: str | os.PathLike, name: str = "path") -> Path:
+    """Return the one spelling under which a path is tested and used: `~` is expanded.
 
-    The folder is made where it is missing. On an error, a full disk say, `path` is as it was. A
-    process that is killed leaves a hidden file beside it, `.NAME.….new`, which nobody ever reads.
+    Args:
+        path: what the caller passed.
+        name: the argument's name, for the error message.
+
+    Raises:
+        TypeError: path is neither a string nor a path.
     """
-    path = Path(os.path.expanduser(path))
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a string or a path, got {type(path).__name__}")
+    return Path(os.path.expanduser(path))
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> Path:
+    """Write a temporary file beside `path`, then rename it to `path`.
+
+    If writing fails, on a full disk for example, `path` keeps its old content. A process that is
+    killed leaves a hidden file `.NAME.….new` behind, which nothing ever reads.
+
+    Args:
+        path: the file to write; missing folders are created.
+        write: fills the temporary file whose path it is given.
+
+    Returns:
+        The path that was written, with `~` expanded.
+
+    Raises:
+        ValueError: path is a folder.
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    path = as_path(path)
     if path.is_dir():
         raise ValueError(f"path: {path} is a folder; expected the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.new")
     try:
         write(temporary)
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -33,7 +56,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> 
 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> Path:
-    """Write a text file in UTF-8, as `write_atomically` does."""
+    """Write a text file in UTF-8; arguments, result and errors as `write_atomically`."""
 
     def write(file: Path) -> None:
         file.write_text(text, encoding="utf-8")
@@ -41,18 +64,22 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> Path:
     return write_atomically(path, write)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def save_tensors(
     path: str | os.PathLike, kind: str, tensors: dict[str, torch.Tensor], facts: dict[str, str]
 ) -> Path:
-    """Save tensors as safetensors, with `kind` and further text in the file's own header.
+    """Save tensors in the safetensors format.
 
-    Raises an OSError where the disk is full, or the folder cannot be written to.
+    Args:
+        path: the file to write.
+        kind: what the file holds; `load_tensors` asks for it again.
+        tensors: the tensors by name, on any device.
+        facts: further text for the file's header.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
     """
     # copies, since safetensors refuses tensors that share memory
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
@@ -60,7 +87,7 @@ def save_tensors(
     def write(file: Path) -> None:
         try:
             save_file(tensors, file, metadata={"kind": kind, **facts})
-        except SafetensorError as error:  # its own word for a full disk
+        except SafetensorError as error:  # raised in place of an OSError when the disk is full
             raise OSError(f"{path} could not be written: {error}") from error
 
     return write_atomically(path, write)
@@ -69,11 +96,20 @@ def save_tensors(
 def load_tensors(
     path: str | os.PathLike, kind: str
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Load what `save_tensors` saved under the same `kind`: the tensors and the text.
+    """Load a file that `save_tensors` wrote.
 
-    Raises FileNotFoundError, or a ValueError for a file that is truncated or of another kind.
+    Args:
+        path: the file to read.
+        kind: what the file must hold.
+
+    Returns:
+        The tensors by name, on the CPU, and the text of the header.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or of another kind.
     """
-    path = Path(os.path.expanduser(path))
+    path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"path: there is no file {path}")
     try:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from vae_lib._checks import is_plain, require
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel, device_of, evaluation_mode, require_model
+from vae_lib.pixels import as_unit_interval
 from vae_lib.posteriors import Posteriors
 from vae_lib.threads import one_thread
 
@@ -14,28 +15,40 @@ IMAGES_AT_ONCE = 1000
 
 
 @torch.no_grad()
-def encode_dataset(vae: VAE, x: Tensor | Iterable[Tensor]) -> Posteriors:
-    """Encode a whole data set: μ(x) and σ(x) of every image. Nothing is sampled.
+def encode_dataset(vae: LatentModel, x: Tensor | Iterable[Tensor]) -> Posteriors:
+    """Encode a whole data set: μ(x) and σ(x) of every image; nothing is sampled.
 
-    x: images [N, 1, 28, 28], uint8 or float in [0, 1]; or an iterable of such batches, read one at
-    a time, for a wardrobe larger than memory. The result lies on the CPU, whatever `vae` runs on.
-    Raises as `VAE.encode` does, and a ValueError where there is no image.
+    A module is used in evaluation mode and then returned to the mode it was in, so that dropout and
+    batch normalisation give the same answer every time.
+
+    Args:
+        vae: a model with `encode`, on any device; a model of another library through `adapt`.
+        x: images [N, C, H, W], uint8 or float in [0, 1]; or an iterable of such batches, read one
+            at a time, for a data set larger than memory.
+
+    Returns:
+        The posteriors of all images, in float32 on the CPU.
+
+    Raises:
+        TypeError: the model has no `encode`, or x is not a tensor or batches of them.
+        ValueError: there is no image, or images have the wrong shape or range.
     """
-    require("vae", vae, torch.nn.Module, "a VAE")
+    require_model(vae, "encode", "latent_dim", "image_shape")
     if not isinstance(x, Iterable):
         raise TypeError(f"x: expected a tensor or batches of images, got {type(x).__name__}")
-    device = next(vae.parameters()).device
-    batches = [x] if isinstance(x, Tensor) else x
+    device = device_of(vae)
     means, stds = [], []
-    with one_thread():
-        for batch in batches:
-            if not isinstance(batch, Tensor):
-                got = type(batch).__name__
-                raise TypeError(f"x: expected a tensor of images or batches of them, got {got}")
-            for chunk in (
-                batch.split(IMAGES_AT_ONCE) if batch.dim() and is_plain(batch) else [batch]
-            ):
-                q = vae.encode(chunk.to(device) if is_plain(chunk) else chunk)
+    with evaluation_mode(vae), one_thread():
+        for batch in [x] if isinstance(x, Tensor) else x:
+            require("x", batch, Tensor, "a tensor of images or batches of them")
+            splits = batch.dim() and is_plain(batch)
+            for chunk in batch.split(IMAGES_AT_ONCE) if splits else [batch]:
+                q = vae.encode(as_unit_interval(chunk, vae.image_shape).to(device))
+                if q.mean.shape != (len(chunk), vae.latent_dim):
+                    raise ValueError(
+                        f"vae: expected encode to return a Normal of shape [{len(chunk)}, "
+                        f"{vae.latent_dim}], got {list(q.mean.shape)}; see vae_lib.adapt"
+                    )
                 means.append(q.mean.cpu())
                 stds.append(q.stddev.cpu())
     if not sum(map(len, means)):

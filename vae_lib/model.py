@@ -1,6 +1,9 @@
-"""The VAE: an encoder x -> q(z|x) and a decoder z -> p(x|z), two small multilayer perceptrons."""
+"""The VAE: an encoder x -> q(z|x) and a decoder z -> p(x|z)."""
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -8,10 +11,138 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
 from vae_lib._checks import is_float, require_int
+from vae_lib.latent_model import as_image_shape, at_least_float32
 from vae_lib.pixels import as_unit_interval
 
-PIXELS = 28 * 28
-HIDDEN = (512, 256)
+ARCHITECTURES = ("auto", "mlp", "conv")
+HIDDEN = (512, 256)  # widths of the multilayer perceptron
+CHANNELS = 16  # of the first convolution; each further one has twice as many
+
+
+class VAE(nn.Module):
+    """Variational autoencoder for images (Kingma and Welling, 2014).
+
+    The prior is N(0, I) and the posterior q(z|x) a diagonal Gaussian. p(x|z) is a Bernoulli for
+    each pixel, or for each colour channel of a pixel. Its `log_prob` accepts values between 0 and 1
+    as well, and is then minus the binary cross-entropy: on grey and colour images it is not a
+    normalised density.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 10,
+        image_shape: Sequence[int] = (1, 28, 28),
+        architecture: Literal["auto", "mlp", "conv"] = "auto",
+        hidden: Sequence[int] | None = None,
+    ):
+        """Create a model with random weights.
+
+        Args:
+            latent_dim: d, the number of latent dimensions.
+            image_shape: (C, H, W): 1 channel for grey images, 3 for colour.
+            architecture: "mlp", two multilayer perceptrons; "conv", 4×4 convolutions with stride 2;
+                "auto", "mlp" for grey images of 28×28 pixels, "conv" for all others.
+            hidden: the encoder's layer widths, or its numbers of channels; the decoder mirrors
+                them. By default (512, 256), or 16 channels and twice as many after each further
+                convolution, down to 4 to 7 pixels a side.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: an argument is out of range, or the images are too small for so many
+                convolutions.
+        """
+        super().__init__()
+        self.latent_dim = require_int("latent_dim", latent_dim, least=1)
+        self.image_shape = as_image_shape("image_shape", image_shape)
+        if architecture not in ARCHITECTURES:
+            known = ", ".join(map(repr, ARCHITECTURES))
+            raise ValueError(f"architecture: expected one of {known}, got {architecture!r}")
+        if architecture == "auto":
+            architecture = "mlp" if self.image_shape == (1, 28, 28) else "conv"
+        self.architecture = architecture
+        if hidden is None:
+            hidden = HIDDEN if architecture == "mlp" else _channels(self.image_shape)
+        if isinstance(hidden, str) or not isinstance(hidden, Sequence):
+            raise TypeError(f"hidden: expected numbers, got {type(hidden).__name__}")
+        self.hidden = tuple(require_int("hidden", size, least=1) for size in hidden)
+        build = _perceptrons if architecture == "mlp" else _convolutions
+        self.encoder, self.decoder = build(self.image_shape, self.hidden, self.latent_dim)
+
+    def encode(self, x: Tensor) -> Normal:
+        """Encode images as Gaussians; nothing is sampled.
+
+        Args:
+            x: images [B, C, H, W], uint8 or float in [0, 1].
+
+        Returns:
+            q(z|x), with `mean` and `stddev` of shape [B, d], at least in float32.
+
+        Raises:
+            TypeError: x is not a tensor of uint8 or floats.
+            ValueError: x has another shape than `image_shape`, or pixels outside [0, 1] or NaN.
+        """
+        pixels = as_unit_interval(x, self.image_shape).to(next(self.parameters()))
+        if self.architecture == "mlp":
+            pixels = pixels.flatten(start_dim=1)
+        # the layers may run in bfloat16 (see `fit`); mean and variance never do
+        parameters = at_least_float32(self.encoder(pixels))
+        mean, log_variance = parameters.chunk(2, dim=-1)  # [B, d] each
+        return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
+
+    def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli:
+        """Return p(x|z), independent over pixels and channels, of shape [B, C, H, W].
+
+        NaN passes through, so that `fit` can report a training that diverges.
+
+        Args:
+            z: latent codes [B, d].
+
+        Raises:
+            TypeError: z is not a tensor of floats.
+            ValueError: z has another shape.
+        """
+        if not isinstance(z, Tensor) or not is_float(z):
+            got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
+            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
+        if z.dim() != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
+        logits = at_least_float32(self.decoder(z.to(next(self.parameters()))))
+        # without validation, because grey pixels are no draws from a Bernoulli
+        return Bernoulli(logits=logits.view(-1, *self.image_shape), validate_args=False)
+
+    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
+        """Decode latent codes to pictures: the mean of p(x|z).
+
+        Args:
+            z: latent codes [B, d].
+
+        Returns:
+            Pixels [B, C, H, W] in [0, 1].
+
+        Raises:
+            TypeError: z is not a tensor of floats.
+            ValueError: z has another shape, or numbers that are not finite in the model's type.
+        """
+        p = self.likelihood(z)
+        dtype = next(self.parameters()).dtype
+        if not z.to(dtype).isfinite().all():
+            name = str(dtype).removeprefix("torch.")
+            raise ValueError(f"z: expected finite {name} numbers, got NaN or infinity among them")
+        return p.mean
+
+    def forward(self, x: Tensor) -> Float[Tensor, "batch c h w"]:
+        """Reconstruct images from one sample of their posteriors.
+
+        Args:
+            x: images [B, C, H, W], uint8 or float in [0, 1].
+
+        Returns:
+            Pixels [B, C, H, W] in [0, 1], with gradients to both networks.
+        """
+        return self.decode(self.encode(x).rsample())
+
+    def extra_repr(self) -> str:
+        return f"latent_dim={self.latent_dim}, image_shape={self.image_shape}"
 
 
 def _perceptron(*sizes: int) -> nn.Sequential:
@@ -22,56 +153,41 @@ def _perceptron(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class VAE(nn.Module):
-    """Variational autoencoder for 28×28 grey images (Kingma and Welling, 2014).
+def _perceptrons(
+    image_shape: tuple[int, int, int], hidden: tuple[int, ...], latent_dim: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    pixels = math.prod(image_shape)
+    encoder = _perceptron(pixels, *hidden, 2 * latent_dim)
+    return encoder, _perceptron(latent_dim, *reversed(hidden), pixels)
 
-    The prior is N(0, I), the posterior q(z|x) a diagonal Gaussian, and p(x|z) a Bernoulli for each
-    pixel, whose `log_prob` also takes grey values: it is then minus the binary cross-entropy.
-    """
 
-    def __init__(self, latent_dim: int = 10):
-        super().__init__()
-        require_int("latent_dim", latent_dim, least=1)
-        self.latent_dim = latent_dim
-        self.encoder = _perceptron(PIXELS, *HIDDEN, 2 * latent_dim)
-        self.decoder = _perceptron(latent_dim, *reversed(HIDDEN), PIXELS)
+def _channels(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the numbers of channels that halve an image down to 4 to 7 pixels a side."""
+    halvings = max(1, min(image_shape[1:]).bit_length() - 3)
+    return tuple(CHANNELS * 2**i for i in range(halvings))
 
-    def encode(self, x: Tensor) -> Normal:
-        """Return q(z|x), with `mean` and `stddev` of shape [B, d]; nothing is sampled.
 
-        x: images [B, 1, 28, 28], uint8 or float in [0, 1]. Raises as `as_unit_interval` does.
-        """
-        pixels = as_unit_interval(x, (1, 28, 28)).flatten(start_dim=1)  # [B, 784]
-        # the layers may run in bfloat16 (see `fit`); mean and variance never do
-        mean, log_variance = self.encoder(pixels).float().chunk(2, dim=-1)  # [B, d] each
-        return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
-
-    def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli:
-        """Return p(x|z), independent over pixels, of shape [B, 1, 28, 28].
-
-        Raises a TypeError where z is no tensor of floats, a ValueError where it is not of shape
-        [B, d]. NaN passes through: a training that
-        diverges is for `fit` to tell.
-        """
-        if not isinstance(z, Tensor) or not is_float(z):
-            got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
-            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
-        if z.dim() != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
-        logits = self.decoder(z.float()).float()
-        # without validation, because grey pixels are no draws from a Bernoulli
-        return Bernoulli(logits=logits.view(-1, 1, 28, 28), validate_args=False)
-
-    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 1 28 28"]:
-        """Return the pixel probabilities of p(x|z), in [0, 1].
-
-        Raises a TypeError where z is no tensor of floats, a ValueError where it is not finite or
-        not of shape [B, d].
-        """
-        p = self.likelihood(z)
-        if not z.float().isfinite().all():
-            raise ValueError("z: expected finite float32 numbers, got NaN or infinity among them")
-        return p.mean
-
-    def extra_repr(self) -> str:
-        return f"latent_dim={self.latent_dim}"
+def _convolutions(
+    image_shape: tuple[int, int, int], hidden: tuple[int, ...], latent_dim: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return convolutions that halve the image each time, and their mirror image."""
+    sides = [image_shape[1:]]
+    for _ in hidden:
+        sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
+    if not hidden or 0 in sides[-1]:
+        raise ValueError(
+            f"hidden: expected 1 to {min(image_shape[1:]).bit_length() - 1} convolutions for "
+            f"images of {image_shape[1]}×{image_shape[2]} pixels, got {len(hidden)}"
+        )
+    down: list[nn.Module] = []
+    up: list[nn.Module] = []
+    for (inputs, outputs), larger in zip(pairwise((image_shape[0], *hidden)), sides, strict=False):
+        down += [nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
+        # an odd side loses its last pixel on the way down, and gets it back on the way up
+        odd = (larger[0] % 2, larger[1] % 2)
+        rise = nn.ConvTranspose2d(outputs, inputs, 4, stride=2, padding=1, output_padding=odd)
+        up = [nn.SiLU(), rise, *up]
+    smallest = (hidden[-1], *sides[-1])
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(smallest), 2 * latent_dim))
+    spread = nn.Linear(latent_dim, math.prod(smallest))
+    return encoder, nn.Sequential(spread, nn.Unflatten(1, smallest), *up)

@@ -1,63 +1,36 @@
-"""Training: `fit` minimises −ELBO on a data set and tells what happened."""
+"""Training: `fit` minimises −ELBO on a data set and records its progress."""
 
 import contextlib
 import hashlib
-import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
+from jaxtyping import Num
+from torch import Tensor, nn
 
-from vae_lib._checks import LARGEST, is_plain, require, require_int
-from vae_lib._files import load_tensors, save_tensors
+from vae_lib._checks import require, require_int, require_number
+from vae_lib._files import as_path
+from vae_lib.checkpoint import History, load_checkpoint, save_checkpoint
 from vae_lib.data import Images
-from vae_lib.model import VAE
-from vae_lib.objective import ElboTerms, elbo
+from vae_lib.latent_model import ModelWithLikelihood, evaluation_mode, require_model
+from vae_lib.objective import ElboTerms, draw_noise, elbo, encode_images, log_prob_of_image
 from vae_lib.pixels import as_unit_interval
 from vae_lib.progress import progress_bar
 from vae_lib.threads import one_thread
 
-CHECKPOINT = "a vae_lib training checkpoint"
 WARM_UP = 200  # steps in which the learning rate rises
 HELD_OUT = 12  # one image in twelve is kept for validation: 5,000 of Fashion-MNIST's 60,000
-
-
-@dataclass
-class Curves:
-    """Averages per epoch over a set of images, in nats per image."""
-
-    reconstruction: list[float] = field(default_factory=list)
-    kl: list[float] = field(default_factory=list)
-    elbo: list[float] = field(default_factory=list)
-    kl_per_dimension: list[list[float]] = field(default_factory=list)
-
-    def append(self, terms: ElboTerms) -> None:
-        """Add an epoch, given the average terms."""
-        self.reconstruction.append(float(terms.reconstruction))
-        self.kl.append(float(terms.kl))
-        self.elbo.append(float(terms.elbo))
-        self.kl_per_dimension.append(terms.kl_per_dimension.tolist())
-
-
-@dataclass
-class History:
-    """What `fit` saw: curves over the epochs, for the images trained on and for those held out.
-
-    The training curve averages over an epoch in which the model was still getting better.
-    """
-
-    train: Curves = field(default_factory=Curves)
-    validation: Curves = field(default_factory=Curves)
-    interrupted: bool = False
+LEAST_RATE = 1e-12  # a learning rate below it changes no float32 weight
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """What must be the same for a checkpoint to be gone on with."""
+    """Settings that must match to resume from a checkpoint."""
 
     latent_dim: int
     images: int
@@ -70,32 +43,17 @@ class _Settings:
     bfloat16: bool
     data_sha256: str
 
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            require_int(name, getattr(self, name), least)
-        require("bfloat16", self.bfloat16, bool, "True or False")
-        for name in ("free_bits", "beta", "learning_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)):
-                raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-        for name in ("free_bits", "beta"):
-            value = getattr(self, name)
-            if not 0 <= value <= LARGEST:  # false for NaN, too
-                raise ValueError(f"{name}: expected a number of at least 0, got {value!r}")
-        if not 0 < self.learning_rate <= LARGEST:
-            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate!r}")
-
 
 def split_validation(
-    images: UInt8[Tensor, "images 1 28 28"],
-) -> tuple[UInt8[Tensor, "train 1 28 28"], UInt8[Tensor, "validation 1 28 28"]]:
-    """Return the images to train on and every twelfth, held out; always the same ones."""
-    held_out = torch.arange(len(images)) % HELD_OUT == HELD_OUT - 1
+    images: Num[Tensor, "images c h w"],
+) -> tuple[Num[Tensor, "train c h w"], Num[Tensor, "validation c h w"]]:
+    """Split images [N, C, H, W] into those to train on and every twelfth, which is held out."""
+    held_out = torch.arange(len(images), device=images.device) % HELD_OUT == HELD_OUT - 1
     return images[~held_out], images[held_out]
 
 
 def fit(
-    vae: VAE,
+    vae: nn.Module,
     images: Images | Tensor,
     epochs: int = 20,
     seed: int = 0,
@@ -106,78 +64,184 @@ def fit(
     batch_size: int = 256,
     learning_rate: float = 2e-3,
     bfloat16: bool = False,
+    on_interrupt: Literal["raise", "return"] = "raise",
 ) -> History:
-    """Train `vae` on `images` (an `Images`, or a tensor [N, 1, 28, 28]) and return the history.
+    """Train a model on images by minimising −reconstruction + β Σⱼ max(KLⱼ, free_bits).
 
-    The loss is −reconstruction + β Σⱼ max(KLⱼ, free_bits), in nats per image, KLⱼ averaged over the
-    batch (free bits: Kingma et al., 2016; β: Higgins et al., 2017). The history reports the ELBO
-    itself, without β and without free bits. One image in twelve is held out.
+    KLⱼ is averaged over the batch. The history reports the ELBO itself, without β and free bits.
+    One image in twelve is held out for validation. Adam's learning rate rises over 200 steps, then
+    falls along a cosine to a hundredth.
 
-    seed: decides the order of the images and the noise; the weights are as `vae` brings them.
-    checkpoint: a file written after every epoch. Where it exists, training goes on from there, to
-      the very numbers that an uninterrupted run reaches.
-    bfloat16: run the layers in bfloat16, which halves the time on a CPU that has it.
+    Args:
+        vae: a module with `encode`, `likelihood` and `latent_dim`, in float32 or float64, on any
+            device; its weights are the start. Frozen parameters stay as they are.
+        images: an `Images`, whose training images are used, or a tensor [N, C, H, W], uint8 or
+            float in [0, 1]; at least 12.
+        epochs: how often each image is used.
+        seed: decides the order of the images and the noise.
+        free_bits: in nats per dimension; a KL below it costs nothing.
+        progress: show a progress bar with the time left.
+        checkpoint: a file that is written after every epoch. If it exists, training resumes from
+            it and reaches the same numbers as a run without interruption.
+        beta: the weight β of the KL.
+        batch_size: the number of images in a step.
+        learning_rate: the largest learning rate.
+        bfloat16: run the layers in bfloat16, which halves the time on a CPU that supports it.
+        on_interrupt: what happens on Ctrl-C: "raise" raises the KeyboardInterrupt, so that the
+            whole cell or script stops; "return" ends only this training and returns its history,
+            with `interrupted` set. In both cases `vae` keeps what it has learned.
 
-    Ctrl-C ends the training: `vae` keeps what it has learned, and `history.interrupted` is true.
-    Raises a TypeError or ValueError for settings of the wrong type or out of range, a ValueError
-    for a checkpoint that is damaged or made with other settings or images, and a
-    FloatingPointError where the loss is no longer finite.
+    Returns:
+        The reconstruction, KL and ELBO of every epoch, in nats per image.
+
+    Raises:
+        TypeError: the model lacks a method, or an argument has the wrong type.
+        ValueError: an argument is out of range, all parameters are frozen, or the checkpoint is
+            damaged or was made with other settings or images.
+        FloatingPointError: the loss or the weights are no longer finite.
+
+    Reference:
+        Free bits: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow
+        (2016). β: Higgins et al., beta-VAE (2017).
     """
     pixels = images.train_images if isinstance(images, Images) else images
-    require("vae", vae, VAE, "a VAE")
-    require("progress", progress, bool, "True or False")
-    require("images", pixels, Tensor, "Images or a tensor [N, 1, 28, 28]")
-    few = pixels.dtype == torch.uint8 and pixels.dim() and is_plain(pixels)
-    as_unit_interval(pixels[:1] if few else pixels, (1, 28, 28))  # said at the door
+    require_model(vae, "encode", "likelihood", "latent_dim")
+    require("vae", vae, nn.Module, "a torch.nn.Module")
+    _require_images(pixels, getattr(vae, "image_shape", None))
     if len(pixels) < HELD_OUT:
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
+    for name, value in (("progress", progress), ("bfloat16", bfloat16)):
+        require(name, value, bool, "True or False")
+    if on_interrupt not in ("raise", "return"):
+        raise ValueError(f"on_interrupt: expected 'raise' or 'return', got {on_interrupt!r}")
     settings = _Settings(
-        latent_dim=vae.latent_dim,
+        latent_dim=require_int("vae.latent_dim", vae.latent_dim, least=1),
         images=len(pixels),
-        epochs=epochs,
-        seed=seed,
-        free_bits=free_bits,
-        beta=beta,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
+        epochs=require_int("epochs", epochs, least=1),
+        seed=require_int("seed", seed, least=0),
+        free_bits=require_number("free_bits", free_bits),
+        beta=require_number("beta", beta),
+        batch_size=require_int("batch_size", batch_size, least=1),
+        learning_rate=require_number("learning_rate", learning_rate, LEAST_RATE),
         bfloat16=bfloat16,
-        data_sha256=hashlib.sha256(pixels.cpu().numpy().tobytes()).hexdigest(),
+        data_sha256=_sha256(pixels),
     )
-    device = next(vae.parameters()).device
-    train, validation = (part.to(device) for part in split_validation(pixels))
-    optimizer = torch.optim.Adam(vae.parameters(), lr=learning_rate, fused=True)
+    path = None if checkpoint is None else as_path(checkpoint, "checkpoint")
+    if path is not None and path.is_dir():
+        raise ValueError(f"checkpoint: {path} is a folder; expected the name of a file")
+    parameters = _trainable(vae)
+    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
     history = History()
-    if checkpoint is not None and Path(checkpoint).exists():
-        history = _load_checkpoint(checkpoint, vae, optimizer, settings)
-    first_epoch = len(history.train.elbo)
-    bar = progress_bar(
-        description="training", total=(epochs - first_epoch), unit="epoch", shown=progress
-    )
-    # no cache: it would keep the bfloat16 weights of the first step for a whole epoch
-    layers_in = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False)
-    with bar, one_thread(), contextlib.suppress(KeyboardInterrupt):
-        history.interrupted = True
-        for epoch in range(first_epoch, epochs):
-            with layers_in:
-                trained = _train_epoch(vae, train, optimizer, epoch, settings)
-            validated = mean_terms(vae, validation, seed=seed)
-            history.train.append(trained)
-            history.validation.append(validated)
-            bar.set_postfix_str(
-                f"-ELBO {-history.validation.elbo[-1]:.1f}, KL {history.validation.kl[-1]:.1f} nats"
-            )
-            bar.update()
-            if checkpoint is not None:
-                _save_checkpoint(checkpoint, vae, optimizer, settings, history)
-        history.interrupted = False
+    if path is not None and path.exists():
+        history = load_checkpoint(path, vae, optimizer, asdict(settings))
+    with _training(vae), one_thread():
+        try:
+            for trained, validated in _epochs(vae, pixels, optimizer, settings, history, progress):
+                history.train.append(trained)
+                history.validation.append(validated)
+                if path is not None:
+                    save_checkpoint(path, vae, optimizer, asdict(settings), history)
+        except KeyboardInterrupt:
+            history.interrupted = True
+            if on_interrupt == "raise":
+                raise
     return history
 
 
+def _require_images(images: Any, image_shape: tuple[int, int, int] | None) -> None:
+    require("images", images, Tensor, "Images or a tensor [N, C, H, W]")
+    # bytes are always in range, so one image is enough to check their shape
+    first = images.dtype == torch.uint8 and images.dim() and images.layout == torch.strided
+    as_unit_interval(images[:1] if first else images, image_shape)
+
+
+def _sha256(pixels: Tensor) -> str:
+    raw = pixels.detach().cpu().contiguous().view(torch.uint8)
+    return hashlib.sha256(raw.numpy().tobytes()).hexdigest()
+
+
+def _trainable(vae: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters to train; say which of them cannot be trained, or are frozen."""
+    everything = list(vae.parameters())
+    for parameter in everything:
+        if parameter.is_inference():
+            raise ValueError("vae: made under torch.inference_mode, so that it cannot be trained")
+        if parameter.dtype not in (torch.float32, torch.float64):
+            got = str(parameter.dtype).removeprefix("torch.")
+            raise TypeError(
+                f"vae: expected weights in float32 or float64, got {got}; call vae.float() first "
+                "(bfloat16=True trains float32 weights with faster layers)"
+            )
+    found = [parameter for parameter in everything if parameter.requires_grad]
+    frozen = len(everything) - len(found)
+    if not found:
+        raise ValueError(
+            f"vae: expected parameters to train, got {frozen} frozen ones; "
+            "vae.requires_grad_(True) makes them trainable"
+        )
+    if frozen:
+        warnings.warn(
+            f"vae: {frozen} of {len(everything)} parameter tensors are frozen "
+            "(requires_grad=False) and will not be trained",
+            stacklevel=3,
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _training(vae: nn.Module) -> Iterator[None]:
+    """Compute gradients, whatever mode the caller is in; give each part of vae its mode back."""
+    modes = {module: module.training for module in vae.modules()}
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _epochs(
+    vae: Any,
+    pixels: Tensor,
+    optimizer: torch.optim.Adam,
+    settings: _Settings,
+    history: History,
+    progress: bool,
+) -> Iterator[tuple[ElboTerms, ElboTerms]]:
+    """Train the epochs that `history` lacks; yield the average training and validation terms."""
+    device = optimizer.param_groups[0]["params"][0].device
+    train, validation = (part.detach().to(device) for part in split_validation(pixels))
+    first = len(history.train.elbo)
+    # no cache: it would keep the bfloat16 weights of the first step for a whole epoch
+    layers_in = torch.autocast(
+        device.type, torch.bfloat16, enabled=settings.bfloat16, cache_enabled=False
+    )
+    with progress_bar(
+        description="training", total=settings.epochs - first, unit="epoch", shown=progress
+    ) as bar:
+        for epoch in range(first, settings.epochs):
+            # for layers that draw random numbers themselves, such as dropout
+            with torch.random.fork_rng(range(torch.cuda.device_count())), layers_in:
+                torch.manual_seed(settings.seed + epoch)
+                trained = _train_epoch(vae, train, optimizer, epoch, settings)
+            validated = mean_terms(vae, validation, seed=settings.seed)
+            state = [tensor for state in optimizer.state.values() for tensor in state.values()]
+            if not all(
+                tensor.isfinite().all()
+                for tensor in (validated.elbo, *vae.state_dict().values(), *state)
+            ):
+                raise _diverged("a weight or the validation loss is not finite", epoch, settings)
+            bar.set_postfix_str(f"-ELBO {-validated.elbo:.1f}, KL {validated.kl:.1f} nats")
+            bar.update()
+            yield trained, validated
+
+
 def _train_epoch(
-    vae: VAE, images: Tensor, optimizer: torch.optim.Adam, epoch: int, settings: _Settings
+    vae: Any, images: Tensor, optimizer: torch.optim.Adam, epoch: int, settings: _Settings
 ) -> ElboTerms:
-    """Go once through the images in random order; return the average terms met on the way."""
-    # one stream for each epoch: a resumed run draws what an uninterrupted one would have drawn
+    """Use each image once, in random order; return the average terms on the way."""
+    vae.train()
+    # one stream of random numbers for each epoch, so that a resumed run draws the same ones
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator).to(images.device)
     batches = order.split(settings.batch_size)
@@ -189,15 +253,18 @@ def _train_epoch(
         kl = terms.kl_per_dimension.mean(dim=0).clamp(min=settings.free_bits).sum()
         loss = settings.beta * kl - terms.reconstruction.mean()
         if not loss.isfinite():
-            raise FloatingPointError(
-                f"the loss is {loss.item()} in epoch {epoch + 1}, step {number + 1}; "
-                f"try a learning_rate below {settings.learning_rate}"
-            )
+            raise _diverged(f"the loss is {loss.item()} in step {number + 1}", epoch, settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         sums.add(terms)
     return sums.mean()
+
+
+def _diverged(what: str, epoch: int, settings: _Settings) -> FloatingPointError:
+    return FloatingPointError(
+        f"{what} of epoch {epoch + 1}; try a learning_rate below {settings.learning_rate}"
+    )
 
 
 def _learning_rate(step: int, steps_per_epoch: int, settings: _Settings) -> float:
@@ -208,14 +275,15 @@ def _learning_rate(step: int, steps_per_epoch: int, settings: _Settings) -> floa
 
 
 class _TermSums:
-    """Adds up terms over batches in float64, so that the last digits do not depend on the order."""
+    """Sums of terms over batches, in float64, so that their order hardly changes the result."""
 
     def __init__(self) -> None:
         self.count = 0
         self.sums: list[Tensor] = []
 
     def add(self, terms: ElboTerms) -> None:
-        batch = [term.detach().sum(dim=0, dtype=torch.float64) for term in terms]
+        # on the CPU, since not every device has float64
+        batch = [term.detach().cpu().sum(dim=0, dtype=torch.float64) for term in terms]
         self.sums = [a + b for a, b in zip(self.sums, batch, strict=True)] if self.sums else batch
         self.count += len(terms.elbo)
 
@@ -224,117 +292,71 @@ class _TermSums:
 
 
 @torch.no_grad()
-def mean_terms(vae: VAE, images: Tensor, seed: int = 0, batch_size: int = 1000) -> ElboTerms:
-    """Return the ELBO and its parts, averaged over *all* images, in nats per image.
+def mean_terms(
+    vae: ModelWithLikelihood, images: Tensor, seed: int = 0, batch_size: int = 1000
+) -> ElboTerms:
+    """Average the ELBO and its parts over all images, with one sample of z for each.
 
-    One sample of z for each image; the same noise for the same seed.
+    Args:
+        vae: a model with `encode` and `likelihood`; a module is used in evaluation mode.
+        images: [N, C, H, W], uint8 or float in [0, 1]; at least one.
+        seed: decides the noise.
+        batch_size: the number of images computed at a time.
+
+    Returns:
+        The averages, in nats per image: three numbers, and the KL of each dimension [d].
+
+    Raises:
+        TypeError: the model lacks a method, or an argument has the wrong type.
+        ValueError: an argument is out of range, or the images have the wrong shape.
     """
-    require("vae", vae, torch.nn.Module, "a model with parameters")
+    require_model(vae, "encode", "likelihood")
     require("images", images, Tensor, "a tensor of images")
-    require_int("seed", seed, least=0)
-    require_int("batch_size", batch_size, least=1)
-    as_unit_interval(images[:1] if images.dim() and is_plain(images) else images, (1, 28, 28))
-    device = next(vae.parameters()).device
+    seed = require_int("seed", seed, least=0)
+    batch_size = require_int("batch_size", batch_size, least=1)
+    if not images.dim() or not len(images):
+        raise ValueError(f"images: expected at least one image, got shape {list(images.shape)}")
     generator = torch.Generator().manual_seed(seed)
     sums = _TermSums()
-    with one_thread():
+    with evaluation_mode(vae), one_thread():
         for batch in images.split(batch_size):
-            sums.add(elbo(vae, batch.to(device), generator=generator))
+            sums.add(elbo(vae, batch, generator=generator))
     return sums.mean()
 
 
 @torch.no_grad()
-def permutation_loss(vae: VAE, images: Tensor, seed: int = 0) -> list[float]:
-    """Return by how much −ELBO rises, in nats per image, when z_j is shuffled among the images.
+def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) -> list[float]:
+    """Measure by how much −ELBO rises when one zⱼ at a time is shuffled among the images.
 
-    One number for each dimension j. Near 0 says that the decoder does not listen to z_j, whatever
-    its KL. images: at least two, [B, 1, 28, 28]; the same samples are used for every dimension.
+    A value near 0 shows that the decoder ignores zⱼ, whatever its KL.
+
+    Args:
+        vae: a model with `encode` and `likelihood`; a module is used in evaluation mode.
+        images: at least two, [B, C, H, W], uint8 or float in [0, 1].
+        seed: decides the samples, which are the same for all dimensions, and the order.
+
+    Returns:
+        One number for each of the d dimensions, in nats per image.
+
+    Raises:
+        TypeError: the model lacks a method, or an argument has the wrong type.
+        ValueError: there are fewer than two images, or they have the wrong shape.
     """
-    require("vae", vae, VAE, "a VAE")
-    require_int("seed", seed, least=0)
-    x = as_unit_interval(images, (1, 28, 28)).to(next(vae.parameters()).device)
-    if len(x) < 2:
-        raise ValueError(f"images: expected at least two, got {len(x)}")
-    generator, device = torch.Generator().manual_seed(seed), x.device
-    q = vae.encode(x)
-    z = q.mean + q.stddev * torch.randn(q.mean.shape, generator=generator).to(device)
-    # a shift by a random number of places leaves no image its own z_j
-    order = torch.randperm(len(x), generator=generator).to(device)
-    intact = vae.likelihood(z).log_prob(x).sum().item()
-    losses = []
-    for j in range(vae.latent_dim):
-        shuffled = z.clone()
-        shuffled[order, j] = z[order.roll(1), j]
-        losses.append((intact - vae.likelihood(shuffled).log_prob(x).sum().item()) / len(x))
+    require_model(vae, "encode", "likelihood")
+    require("images", images, Tensor, "a tensor of images")
+    generator = torch.Generator().manual_seed(require_int("seed", seed, least=0))
+    with evaluation_mode(vae):
+        q, x = encode_images(vae, images)
+        if len(x) < 2:
+            raise ValueError(f"images: expected at least two, got {len(x)}")
+        z = q.mean + q.stddev * draw_noise(q, generator)
+        # a shift by a random number of places leaves no image its own z_j
+        order = torch.randperm(len(x), generator=generator).to(z.device)
+        intact = log_prob_of_image(vae.likelihood(z), x).sum().item()
+        losses = []
+        for j in range(z.shape[1]):
+            shuffled = z.clone()
+            shuffled[order, j] = z[order.roll(1), j]
+            shuffled_log_prob = log_prob_of_image(vae.likelihood(shuffled), x).sum().item()
+            losses.append((intact - shuffled_log_prob) / len(x))
     return losses
-
-
-def _save_checkpoint(
-    path: str | os.PathLike,
-    vae: VAE,
-    optimizer: torch.optim.Adam,
-    settings: _Settings,
-    history: History,
-) -> None:
-    tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
-    facts = {"settings": json.dumps(asdict(settings)), "history": json.dumps(asdict(history))}
-    save_tensors(path, CHECKPOINT, tensors, facts)
-
-
-def _load_checkpoint(
-    path: str | os.PathLike, vae: VAE, optimizer: torch.optim.Adam, settings: _Settings
-) -> History:
-    """Put what a checkpoint holds into `vae` and `optimizer`, or nothing where it does not fit."""
-    tensors, facts = load_tensors(path, CHECKPOINT)
-    try:
-        found = json.loads(facts["settings"])
-        for name, value in asdict(settings).items():
-            if found[name] != value:
-                raise ValueError(
-                    f"it was made with {name}={found[name]}, now it is {value}; "
-                    "go on with the same settings, or name another file"
-                )
-        restored = _history_from(json.loads(facts["history"]), settings)
-        expected = {f"vae.{name}": _kind(tensor) for name, tensor in vae.state_dict().items()}
-        for number, parameter in enumerate(vae.parameters()):
-            expected[f"adam.{number}.step"] = ((), torch.float32)
-            expected[f"adam.{number}.exp_avg"] = _kind(parameter)
-            expected[f"adam.{number}.exp_avg_sq"] = _kind(parameter)
-        if {name: _kind(tensor) for name, tensor in tensors.items()} != expected:
-            raise ValueError("it does not hold the tensors of this model and its optimizer")
-        if not all(tensor.isfinite().all() for tensor in tensors.values()):
-            raise ValueError("it holds numbers that are not finite")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
-    adam: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            adam.setdefault(int(index), {})[key] = tensor
-    vae.load_state_dict(
-        {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
-    )
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
-    return restored
-
-
-def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def _history_from(found: dict, settings: _Settings) -> History:
-    """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
-    history = History(Curves(**found["train"]), Curves(**found["validation"]))
-    done = len(history.train.elbo)
-    for curves in (history.train, history.validation):
-        per_dimension = curves.kl_per_dimension
-        lists = [curves.reconstruction, curves.kl, curves.elbo, *zip(*per_dimension, strict=True)]
-        if not 1 <= done <= settings.epochs or any(len(each) != done for each in lists):
-            raise ValueError("its history is not one of whole epochs")
-        if not all(isinstance(value, float) for each in lists for value in each):
-            raise ValueError("its history holds what are no numbers")
-        if len(lists) != 3 + settings.latent_dim:
-            raise ValueError(f"its history is not one of {settings.latent_dim} dimensions")
-    return history

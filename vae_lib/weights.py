@@ -1,61 +1,122 @@
-"""Weights on disk: safetensors, which cannot run code when they are loaded, never a pickle."""
+"""Save and load weights as safetensors, which cannot run code when it is loaded."""
 
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from vae_lib._checks import require
 from vae_lib._files import load_tensors, save_tensors
-from vae_lib.model import VAE
+from vae_lib.model import HIDDEN, VAE
 
 KIND = "the weights of a vae_lib VAE"
+SHAPE = ("latent_dim", "image_shape", "architecture", "hidden")  # the arguments of VAE
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 def save_vae(vae: VAE, path: str | os.PathLike) -> Path:
-    """Save the weights as safetensors; `path` holds the old file or the whole new one."""
+    """Save a VAE as safetensors: its weights, image shape, architecture and layer sizes.
+
+    Args:
+        vae: the model, on any device.
+        path: the file to write; it keeps its old content if the model cannot be saved.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        TypeError: vae is not a VAE, or of a subclass, which `load_vae` could not rebuild.
+        ValueError: the weights are not finite float32 numbers, or layers were replaced.
+        OSError: the disk is full, or the folder cannot be written to.
+    """
     require("vae", vae, VAE, "a VAE")
-    return save_tensors(path, KIND, vae.state_dict(), {"latent_dim": str(vae.latent_dim)})
+    if type(vae) is not VAE:
+        raise TypeError(
+            f"vae: expected a VAE itself, got its subclass {type(vae).__name__}, which load_vae "
+            "could not rebuild; save its state_dict() instead"
+        )
+    shape = {name: getattr(vae, name) for name in SHAPE}
+    tensors = vae.state_dict()
+    _require_weights("vae:", _empty_vae(shape), tensors)
+    return save_tensors(path, KIND, tensors, {name: json.dumps(shape[name]) for name in SHAPE})
 
 
 def load_vae(path: str | os.PathLike) -> VAE:
-    """Load what `save_vae` saved, in evaluation mode, on the CPU.
+    """Load a VAE that `save_vae` saved.
 
-    Raises a FileNotFoundError, or a ValueError for a file that is truncated, foreign, or whose
-    tensors do not make up the model that it says it is.
+    Args:
+        path: the file to read.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or of another kind, or its weights do not fit the model
+            that its header describes.
     """
     tensors, facts = load_tensors(path, KIND)
-    latent_dim = facts.get("latent_dim", "")
-    if not latent_dim.isdecimal() or not 1 <= int(latent_dim) <= 10_000:
-        raise ValueError(f"path: {path} gives latent_dim={latent_dim!r}; expected a whole number")
-    with torch.device("meta"):  # shapes only: nothing is initialised that is overwritten at once
-        vae = VAE(int(latent_dim))
-    expected = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        names = sorted(n for n in expected | found if expected.get(n) != found.get(n))
-        raise ValueError(
-            f"path: {path} does not hold a VAE with latent_dim={latent_dim}: {names[0]} is "
-            f"{found.get(names[0], 'missing')}, expected {expected.get(names[0], 'no such tensor')}"
-        )
-    if not all(t.dtype == torch.float32 and t.isfinite().all() for t in tensors.values()):
-        raise ValueError(f"path: {path} holds numbers that are not finite float32")
+    # files of the first edition give only latent_dim
+    texts = {"image_shape": "[1, 28, 28]", "architecture": '"mlp"', "hidden": json.dumps(HIDDEN)}
+    try:
+        shape = {name: json.loads((texts | facts)[name]) for name in SHAPE}
+        if len(shape["hidden"]) > len(tensors):
+            raise ValueError(f"hidden: more layers than {len(tensors)} tensors")
+        vae = _empty_vae(shape)
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        found = {name: facts[name] for name in SHAPE if name in facts}
+        raise ValueError(f"path: {path} does not describe a VAE by {found}: {error}") from error
+    _require_weights(f"path: {path} with latent_dim={vae.latent_dim}:", vae, tensors)
     vae.load_state_dict(tensors, assign=True)
     return vae.requires_grad_(True).eval()
 
 
+def _empty_vae(shape: dict[str, Any]) -> VAE:
+    """Return a VAE whose parameters have shapes but no storage."""
+    with torch.device("meta"):
+        return VAE(**shape)
+
+
+def _require_weights(where: str, vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
+    """Raise a ValueError unless the tensors are finite float32 weights of this VAE."""
+    expected = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != expected:
+        name = min(n for n in expected | found if expected.get(n) != found.get(n))
+        raise ValueError(
+            f"{where} expected {name} of shape {expected.get(name, 'no such tensor')}, "
+            f"got {found.get(name, 'none')}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32:
+            raise ValueError(
+                f"{where} expected float32 weights, got {tensor.dtype} in {name}; "
+                "vae.float() converts them"
+            )
+        if not tensor.isfinite().all():
+            raise ValueError(f"{where} expected finite weights, got NaN or infinity in {name}")
+
+
 def pretrained_path(name: str, latent_dim: int) -> Path:
-    """Return where the pretrained weights for a data set and a latent size lie, or would lie."""
+    """Return the path of the pretrained weights for a data set and a latent size."""
     return PRETRAINED / f"{name}-d{latent_dim}.safetensors"
 
 
-def pretrained_facts(name: str, latent_dim: int = 10) -> dict:
-    """Return how a pretrained VAE was made and what it reached; see its JSON file.
+def pretrained_facts(name: str, latent_dim: int = 10) -> dict[str, Any]:
+    """Describe how a pretrained VAE was trained and what it reached.
 
-    Raises a ValueError, with the models that there are, for one that there is not.
+    Args:
+        name: "fashion-mnist" or "drawn", as in `images.name`.
+        latent_dim: 2 or 10.
+
+    Returns:
+        The content of the JSON file beside the weights: epochs, seed, −ELBO and so on.
+
+    Raises:
+        ValueError: there is no such model; the message lists those that there are.
     """
     path = pretrained_path(name, latent_dim).with_suffix(".json")
     if not path.exists():
@@ -67,21 +128,33 @@ def pretrained_facts(name: str, latent_dim: int = 10) -> dict:
 def load_pretrained(name: str, latent_dim: int = 10) -> VAE:
     """Load a VAE that was trained for the course, after checking its SHA-256.
 
-    name: "fashion-mnist" or "drawn" (`images.name`). latent_dim: 2 or 10.
-    Raises a ValueError for others, or where the file is not the one that was shipped.
+    Args:
+        name: "fashion-mnist" or "drawn", as in `images.name`.
+        latent_dim: 2 or 10.
+
+    Returns:
+        The model, in evaluation mode, on the CPU.
+
+    Raises:
+        ValueError: there is no such model, or its file is not the one that was shipped.
+        FileNotFoundError: the file is missing.
     """
     facts = pretrained_facts(name, latent_dim)
     path = pretrained_path(name, latent_dim)
     if sha256(path) != facts["sha256"]:
         raise ValueError(
             f"{path} is not the file that was shipped (another SHA-256). "
-            "Get it back with `git checkout -- vae_lib/pretrained`."
+            "Restore it with `git checkout -- vae_lib/pretrained`."
         )
     return load_vae(path)
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     with path.open("rb") as file:

@@ -7,11 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from vae_lib.checkpoint import History
 from vae_lib.data import Images
 from vae_lib.evaluation import Estimate
 from vae_lib.figures import RULE_COLORS, draw_garment
 from vae_lib.pictures import open_picture
-from vae_lib.training import History
 
 THUMBNAIL = (112, 112)  # pixels
 QUERY_RULES = {  # colour and line of the rules that search with a garment

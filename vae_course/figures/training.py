@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from vae_lib.training import History
+from vae_lib.checkpoint import History
 
 TRAIN_COLOR, HELD_OUT_COLOR = "#56B4E9", "#000000"
 PART_COLORS = ("#999999", "#E69F00", "#0072B2")  # told apart by their brightness, too

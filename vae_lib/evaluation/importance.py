@@ -7,7 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Normal
 
-from vae_lib.objective import LatentVariableModel, _as_float, log_prob_of_image
+from vae_lib._checks import require_int
+from vae_lib.latent_model import ModelWithLikelihood
+from vae_lib.objective import encode_images, log_prob_of_image
 from vae_lib.threads import one_thread
 
 
@@ -26,7 +28,7 @@ class ImportanceMoments(NamedTuple):
 
 @torch.no_grad()
 def importance_moments(
-    vae: LatentVariableModel,
+    vae: ModelWithLikelihood,
     x: Tensor,
     samples: int = 4000,
     generator: torch.Generator | None = None,
@@ -57,26 +59,27 @@ def importance_moments(
         The mean [B, d], the covariance [B, d, d] and the effective sample size [B].
 
     Raises:
+        TypeError: if the model lacks a method, or an argument has the wrong type.
         ValueError: if samples < 2, or widen is not a finite number above 0.
 
     Reference:
         Owen, Monte Carlo theory, methods and examples (2013), sections 9.2 and 9.3.
     """
-    if samples < 2:
-        raise ValueError(f"samples: expected at least 2, got {samples}")
+    samples = require_int("samples", samples, least=2)
     if not 0 < widen < float("inf"):
         raise ValueError(f"widen: expected a number above 0, got {widen}")
-    q = vae.encode(x)
+    q, x = encode_images(vae, x)
     prior = Normal(torch.zeros_like(q.mean[0]), torch.ones_like(q.mean[0]))
     device = generator.device if generator is not None else q.mean.device
     found = []
     with one_thread():
-        for image, mean, std in zip(_as_float(x), q.mean, widen * q.stddev, strict=True):
-            eps = torch.randn(samples, len(mean), generator=generator, device=device)
-            z = mean + std * eps.to(mean)  # [K, d]
+        for image, mean, std in zip(x, q.mean, widen * q.stddev, strict=True):
+            eps = torch.randn(samples, len(mean), generator=generator, device=device).to(mean)
+            z = mean + std * eps  # [K, d]
             log_weights = log_prob_of_image(vae.likelihood(z), image.expand(samples, *image.shape))
             log_weights += (prior.log_prob(z) - Normal(mean, std).log_prob(z)).sum(dim=1)
-            found.append(_weighted_moments(z.double(), log_weights.double()))
+            # on the CPU, since not every device has float64
+            found.append(_weighted_moments(z.cpu().double(), log_weights.cpu().double()))
     return ImportanceMoments(*(torch.stack(part) for part in zip(*found, strict=True)))
 
 

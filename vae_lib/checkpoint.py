@@ -1,0 +1,129 @@
+"""The history of a training, and checkpoints from which an interrupted training resumes."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vae_lib._files import load_tensors, save_tensors
+from vae_lib.objective import ElboTerms
+
+CHECKPOINT = "a vae_lib training checkpoint"
+
+
+@dataclass
+class Curves:
+    """Averages over a set of images, one for each epoch, in nats per image."""
+
+    reconstruction: list[float] = field(default_factory=list)
+    kl: list[float] = field(default_factory=list)
+    elbo: list[float] = field(default_factory=list)
+    kl_per_dimension: list[list[float]] = field(default_factory=list)
+
+    def append(self, terms: ElboTerms) -> None:
+        """Add the averages of one epoch."""
+        self.reconstruction.append(float(terms.reconstruction))
+        self.kl.append(float(terms.kl))
+        self.elbo.append(float(terms.elbo))
+        self.kl_per_dimension.append(terms.kl_per_dimension.tolist())
+
+
+@dataclass
+class History:
+    """The curves of a training, for the images trained on and for those held out.
+
+    The training curve averages over each epoch, while the model is still improving. `interrupted`
+    is True when Ctrl-C ended the training early.
+    """
+
+    train: Curves = field(default_factory=Curves)
+    validation: Curves = field(default_factory=Curves)
+    interrupted: bool = False
+
+
+def save_checkpoint(
+    path: Path,
+    vae: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: dict[str, Any],
+    history: History,
+) -> None:
+    """Save a training: the model, the optimizer, the settings and the history."""
+    tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": tensor for name, tensor in state.items()}
+    facts = {"settings": json.dumps(settings), "history": json.dumps(asdict(history))}
+    save_tensors(path, CHECKPOINT, tensors, facts)
+
+
+def load_checkpoint(
+    path: Path, vae: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+) -> History:
+    """Load a training into `vae` and `optimizer`, and return its history.
+
+    Raises:
+        ValueError: the file is damaged, or was written with other settings, other images or
+            another model. Then `vae` and `optimizer` are unchanged.
+    """
+    tensors, facts = load_tensors(path, CHECKPOINT)
+    try:
+        found = json.loads(facts["settings"])
+        for name, value in settings.items():
+            if found[name] != value:
+                raise ValueError(
+                    f"it was made with {name}={found[name]}, now it is {value}; "
+                    "resume with the same settings, or name another file"
+                )
+        history = _history_from(json.loads(facts["history"]), settings)
+        _require_tensors(tensors, vae, optimizer)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
+    adam: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            _, index, key = name.split(".")
+            adam.setdefault(int(index), {})[key] = tensor
+    vae.load_state_dict(
+        {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
+    )
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
+    return history
+
+
+def _require_tensors(
+    tensors: dict[str, Tensor], vae: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Raise a ValueError unless the tensors are those of this model and its optimizer."""
+    expected = {f"vae.{name}": _kind(tensor) for name, tensor in vae.state_dict().items()}
+    for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        if f"adam.{number}.step" in tensors:  # Adam has no state for an unused parameter
+            expected[f"adam.{number}.step"] = ((), torch.float32)
+            expected[f"adam.{number}.exp_avg"] = _kind(parameter)
+            expected[f"adam.{number}.exp_avg_sq"] = _kind(parameter)
+    if {name: _kind(tensor) for name, tensor in tensors.items()} != expected:
+        raise ValueError("it does not hold the tensors of this model and its optimizer")
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise ValueError("it holds numbers that are not finite")
+
+
+def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
+    return tuple(tensor.shape), tensor.dtype
+
+
+def _history_from(found: dict[str, Any], settings: dict[str, Any]) -> History:
+    """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
+    history = History(Curves(**found["train"]), Curves(**found["validation"]))
+    done = len(history.train.elbo)
+    for curves in (history.train, history.validation):
+        per_dimension = curves.kl_per_dimension
+        lists = [curves.reconstruction, curves.kl, curves.elbo, *zip(*per_dimension, strict=True)]
+        if not 1 <= done <= settings["epochs"] or any(len(each) != done for each in lists):
+            raise ValueError("its history is not one of whole epochs")
+        if not all(isinstance(value, float) for each in lists for value in each):
+            raise ValueError("its history holds values that are not numbers")
+        if len(lists) != 3 + settings["latent_dim"]:
+            raise ValueError(f"its history is not one of {settings['latent_dim']} dimensions")
+    return history

@@ -1,0 +1,279 @@
+"""Any VAE: what retrieval needs of a model, and `adapt`, which makes it of two functions.
+
+Retrieval, the explorer and evaluation know a model only as a `LatentModel`. `elbo`,
+`importance_weighted_bound` and `fit` need its `likelihood` as well.
+"""
+
+import contextlib
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal
+
+from vae_lib._checks import require, require_int
+from vae_lib.pixels import as_unit_interval
+
+SPREADS = ("log_variance", "variance", "std")
+ROUNDING = 1e-3  # how far pixels may lie outside [0, 1], as bfloat16 decoders place them
+
+
+@runtime_checkable
+class LatentModel(Protocol):
+    """A model that encodes images as Gaussians and decodes latent codes.
+
+    Attributes:
+        latent_dim: the number of latent dimensions, d.
+        image_shape: (C, H, W).
+    """
+
+    latent_dim: int
+    image_shape: tuple[int, int, int]
+
+    def encode(self, x: Tensor) -> Normal:
+        """Return q(z|x) with `mean` and `stddev` of shape [B, d]; x: [B, C, H, W] in [0, 1]."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return pictures [B, C, H, W] with pixels in [0, 1]; z: [B, d]."""
+        ...
+
+
+@runtime_checkable
+class ModelWithLikelihood(Protocol):
+    """A model whose ELBO can be computed. The prior is N(0, I)."""
+
+    def encode(self, x: Tensor) -> Normal:
+        """Return q(z|x) with `mean` and `stddev` of shape [B, d]."""
+        ...
+
+    def likelihood(self, z: Tensor) -> Distribution:
+        """Return p(x|z), a distribution over images of the shape of x."""
+        ...
+
+
+def require_model(model: object, *names: str) -> None:
+    """Check that a model has the attributes and methods that a function needs of it.
+
+    Raises:
+        TypeError: one of them is missing, or `latent_dim` or `image_shape` is malformed.
+    """
+    if isinstance(model, type):
+        raise TypeError(f"vae: expected a model, got the class {model.__name__}; create one first")
+    missing = [name for name in names if not hasattr(model, name)]
+    if missing:
+        raise TypeError(
+            f"vae: expected a model with {', '.join(names)}; {type(model).__name__} has no "
+            f"{' and no '.join(missing)}. Any VAE will do through vae_lib.adapt(encode=..., "
+            "decode=..., latent_dim=..., image_shape=(C, H, W)); training needs likelihood(z) too."
+        )
+    if "latent_dim" in names:
+        require_int("vae.latent_dim", model.latent_dim, least=1)  # type: ignore[attr-defined]
+    if "image_shape" in names:
+        as_image_shape("vae.image_shape", model.image_shape)  # type: ignore[attr-defined]
+
+
+def as_image_shape(name: str, shape: Any) -> tuple[int, int, int]:
+    """Return (C, H, W) as a tuple of three ints.
+
+    Raises:
+        TypeError: shape is not a sequence of integers.
+        ValueError: shape has another length, or a side below 1.
+    """
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise TypeError(f"{name}: expected (channels, height, width), got {type(shape).__name__}")
+    if len(shape) != 3:
+        raise ValueError(f"{name}: expected (channels, height, width), got {tuple(shape)}")
+    channels, height, width = (require_int(name, side, least=1) for side in shape)
+    return channels, height, width
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return float16 and bfloat16 as float32; float32 and float64 as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def device_of(model: object) -> torch.device | None:
+    """Return the device of a model's parameters; None for a model without parameters."""
+    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return None if first is None else first.device
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: object) -> Iterator[None]:
+    """Switch a module to evaluation mode, then each part of it back to the mode it was in.
+
+    In training mode, dropout changes every answer, and batch normalisation changes the model.
+    """
+    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def adapt(
+    *,
+    encode: Callable[[Tensor], Any],
+    decode: Callable[[Tensor], Tensor],
+    latent_dim: int,
+    image_shape: Sequence[int],
+    spread: Literal["log_variance", "variance", "std"] = "log_variance",
+) -> "AdaptedModel":
+    """Make a `LatentModel` of a VAE that is given as two functions.
+
+    Both functions are tried once, on two test images, so that a mistake is found here.
+
+    Args:
+        encode: takes float images [B, C, H, W] in [0, 1]; returns a Normal, or the pair (mean,
+            spread), each of shape [B, ...] with `latent_dim` numbers per image.
+        decode: takes latent codes in the shape that `encode` gives them; returns pictures
+            [B, C, H, W], or [B, C·H·W], with pixels in [0, 1].
+        latent_dim: d, the number of latent dimensions after flattening.
+        image_shape: (C, H, W).
+        spread: what the second value of the pair is: log σ², σ² or σ.
+
+    Returns:
+        A model with latent codes of shape [B, d]. It is a module that holds the modules found in
+        `encode` and `decode`: `eval`, `to` and `parameters` reach them.
+
+    Raises:
+        TypeError: an argument, or what a function returns, has the wrong type.
+        ValueError: a function returns another shape, pixels outside [0, 1], or a variance or
+            standard deviation that is not positive.
+
+    Warns:
+        UserWarning: the spread is the same for all images and dimensions, or every log variance is
+            positive, as standard deviations are.
+    """
+    return AdaptedModel(encode, decode, latent_dim, image_shape, spread)
+
+
+class AdaptedModel(nn.Module):
+    """A VAE given as two functions; see `adapt`."""
+
+    latent_shape: torch.Size  # of one latent code, as `encode` gives it
+
+    def __init__(
+        self,
+        encode: Callable[[Tensor], Any],
+        decode: Callable[[Tensor], Tensor],
+        latent_dim: int,
+        image_shape: Sequence[int],
+        spread: Literal["log_variance", "variance", "std"] = "log_variance",
+    ):
+        super().__init__()
+        for name, function in (("encode", encode), ("decode", decode)):
+            if not callable(function):
+                raise TypeError(f"{name}: expected a function, got {type(function).__name__}")
+        if spread not in SPREADS:
+            known = ", ".join(map(repr, SPREADS))
+            raise ValueError(f"spread: expected one of {known}, got {spread!r}")
+        self.latent_dim = require_int("latent_dim", latent_dim, least=1)
+        self.image_shape = as_image_shape("image_shape", image_shape)
+        self.spread = spread
+        self._functions = encode, decode  # a tuple, so that modules are registered only once
+        self.parts = nn.ModuleList(dict.fromkeys(_modules_in(encode) + _modules_in(decode)))
+        ramp = torch.linspace(0, 1, math.prod(self.image_shape))
+        with torch.no_grad(), evaluation_mode(self):
+            q = self.encode(torch.stack([ramp, 1 - ramp]).view(-1, *self.image_shape))
+            self._warn_of(q.stddev)
+            self.decode(q.mean)
+
+    def encode(self, x: Tensor) -> Normal:
+        """Return q(z|x) with `mean` and `stddev` of shape [B, d]; x: [B, C, H, W] in [0, 1]."""
+        found = self._functions[0](self._like_weights(as_unit_interval(x, self.image_shape)))
+        spread = self.spread
+        if isinstance(found, Distribution):
+            found, spread = (found.mean, found.stddev), "std"
+        is_pair = isinstance(found, (tuple, list)) and len(found) == 2
+        if not is_pair or not all(isinstance(part, Tensor) for part in found):
+            got = type(found).__name__
+            raise TypeError(f"encode: expected it to return (mean, spread) or a Normal, got {got}")
+        mean, width = found
+        if mean.shape[:1] != x.shape[:1] or mean.shape[1:].numel() != self.latent_dim:
+            raise ValueError(
+                f"encode: expected a mean of latent_dim={self.latent_dim} numbers per image, got "
+                f"shape {list(mean.shape)} for {len(x)} images"
+            )
+        if width.shape != mean.shape:
+            raise ValueError(
+                f"encode: expected a spread of the mean's shape, {list(mean.shape)}, "
+                f"got {list(width.shape)}"
+            )
+        self.latent_shape = mean.shape[1:]
+        mean, width = (at_least_float32(part.flatten(start_dim=1)) for part in (mean, width))
+        if spread == "log_variance":
+            return Normal(mean, torch.exp(0.5 * width), validate_args=False)
+        if not (width > 0).all():  # false for NaN, too
+            raise ValueError(
+                f"encode: expected a {spread} above 0, got {width.min().item():.3g} among others; "
+                "does encode return log variances?"
+            )
+        std = width.sqrt() if spread == "variance" else width
+        return Normal(mean, std, validate_args=False)
+
+    def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
+        """Return pictures [B, C, H, W] with pixels in [0, 1]; z: [B, d]."""
+        require("z", z, Tensor, f"a tensor [B, {self.latent_dim}]")
+        if z.dim() != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
+        pictures = self._functions[1](self._like_weights(z).reshape(-1, *self.latent_shape))
+        require("decode", pictures, Tensor, "it to return a tensor of pictures")
+        shape = (len(z), *self.image_shape)
+        if pictures.shape not in (shape, (len(z), math.prod(self.image_shape))):
+            got = list(pictures.shape)
+            raise ValueError(f"decode: expected pictures of shape {list(shape)}, got {got}")
+        pictures = pictures.reshape(shape).to(torch.float32)
+        if not ((pictures >= -ROUNDING) & (pictures <= 1 + ROUNDING)).all():  # false for NaN, too
+            least, most = pictures.min().item(), pictures.max().item()
+            raise ValueError(
+                f"decode: expected pixels in [0, 1], got {least:.3g} to {most:.3g}; pixels in "
+                "[-1, 1] need (x + 1) / 2, logits need a sigmoid, small excesses a clamp(0, 1)"
+            )
+        return pictures.clamp(0, 1)
+
+    def _like_weights(self, x: Tensor) -> Tensor:
+        """Return x on the device and in the float type of the first parameter."""
+        first = next(self.parameters(), None)
+        return x if first is None else x.to(first)
+
+    def _warn_of(self, std: Float[Tensor, "batch latent"]) -> None:
+        """Warn of a σ that the encoder cannot have learned from the images."""
+        message = ""
+        if std.eq(std[0, 0]).all():
+            message = (
+                f"σ is {std[0, 0].item():.3g} for every image and dimension, so that likelihood "
+                "ranks as Euclidean distance does; does encode return the spread that it learned?"
+            )
+        elif self.spread == "log_variance" and (std > 1).all():
+            message = (
+                "every log variance is above 0, so that every posterior is wider than the prior; "
+                "if encode returns variances or standard deviations, pass spread='variance' or "
+                "spread='std'"
+            )
+        if message:
+            warnings.warn(f"encode: {message}", stacklevel=4)
+
+    def extra_repr(self) -> str:
+        return f"latent_dim={self.latent_dim}, image_shape={self.image_shape}"
+
+
+def _modules_in(function: Callable) -> list[nn.Module]:
+    """Return the modules that a function is, belongs to, or refers to by name."""
+    owner = getattr(function, "__self__", function)
+    if isinstance(owner, nn.Module):
+        return [owner]
+    if not inspect.isfunction(function):
+        return []
+    found = inspect.getclosurevars(function)
+    values = [*found.nonlocals.values(), *found.globals.values()]
+    return [value for value in values if isinstance(value, nn.Module)]
