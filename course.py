@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The course's one command: it makes the environment in .venv, then runs a module in it.
+"""The course's one command: create the environment in .venv and run a command of the course in it.
 
-This file uses the standard library only, and nothing newer than Python 2.7's grammar, so that an
-old Python can read it far enough to say what is wrong.
+This file uses only the standard library and the grammar of Python 2.7, so that an old Python can
+read it far enough to print which version is needed.
 """
 
 from __future__ import print_function
@@ -15,45 +15,46 @@ import sys
 
 LAB = ["lab", "scale"]
 TEST = LAB + ["test"]
-MUTATIONS = TEST + ["cluster"]
+MUTANTS = TEST + ["cluster"]
 ALL = TEST + ["app", "browser", "cluster", "grade", "site"]  # for `test --all`
 COMMANDS = {
-    # name: (its folder in vae_course, what it does, the extras of pyproject.toml that it needs)
+    # name: (its folder in vae_course, what it does, the extras of pyproject.toml it needs)
     "lab": ("commands", "open the notebooks in JupyterLab", LAB),
-    "app": ("commands", "open the explorer alone, as a page of its own", LAB + ["app"]),
-    "test": ("commands", "run the tests and every notebook (--all: also the slow parts)", TEST),
-    "notebooks": ("commands", "execute notebooks, store their outputs: notebooks 04", TEST),
+    "app": ("commands", "open the explorer on its own, as a web page", LAB + ["app"]),
+    "test": ("commands", "run the tests and every notebook (--all: also the slow tests)", TEST),
+    "notebooks": ("commands", "execute notebooks and store their outputs: notebooks 04", TEST),
     "solutions": ("commands", "write the notebooks with their exercises solved", TEST),
-    "slides": ("publish", "make slides of the notebooks, for a lecture", TEST + ["site"]),
-    "site": ("publish", "build the site: notebooks, glossary, library reference", TEST + ["site"]),
-    "guide": ("publish", "renew what is computed in the instructors' guide", TEST),
+    "slides": ("publish", "make slides from the notebooks, for a lecture", TEST + ["site"]),
+    "site": ("publish", "build the website: notebooks, glossary, reference", TEST + ["site"]),
+    "guide": ("publish", "update the computed parts of the instructors' guide", TEST),
+    "screenshot": ("publish", "take the README's picture of the explorer", TEST + ["browser"]),
     "weights": ("measured", "retrain the pretrained weights", []),
-    "mutations": ("quality", "break the code on purpose: do the tests notice?", MUTATIONS),
-    "faults": ("quality", "kill, fill up, disconnect, many times: is anything lost?", ALL),
-    "versions": ("quality", "run the tests with the lowest and the newest versions allowed", TEST),
-    "study": ("measured", "train over several seeds and objectives, for notebook 05", []),
-    "bench": ("quality", "measure what search and training cost, beside others", TEST + ["bench"]),
-    "assignment": ("grading", "write the exercises as an assignment for nbgrader", LAB + ["grade"]),
+    "study": ("measured", "train thirty models and compare the rules, for notebook 05", []),
+    "bench": ("quality", "measure what search and training cost", TEST + ["bench"]),
+    "mutations": ("quality", "break the code on purpose and see whether the tests notice", MUTANTS),
+    "faults": ("quality", "kill processes, fill disks, cut networks: is anything lost?", ALL),
+    "versions": ("quality", "test with the lowest and the newest versions allowed", TEST),
+    "coverage": ("quality", "find lines of vae_lib that no test or notebook reaches", ALL),
+    "assignment": ("grading", "write the exercises as an nbgrader assignment", LAB + ["grade"]),
     "grade": ("grading", "grade a folder of submissions and write a CSV", LAB + ["grade"]),
-    "screenshot": ("publish", "photograph the explorer for the README", TEST + ["browser"]),
 }
 SUPPORTED = [(3, 11), (3, 12), (3, 13)]
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
-READY = os.path.join(VENV, "course-ready")  # lists the extras installed, under a fingerprint
+READY = os.path.join(VENV, "course-ready")  # a fingerprint, then the installed extras
 LOG = os.path.join(VENV, "install.log")
-NEEDED_BYTES = 3 * 1024**3  # the environment takes about 2 GiB, and pip unpacks beside it
+NEEDED_BYTES = 3 * 1024**3  # the environment takes about 2 GiB, and pip unpacks next to it
 
 
 class SetupError(Exception):
-    """Something a person has to mend before the course can start."""
+    """A problem that the user has to solve before the course can start."""
 
 
 def require_python():
     if sys.version_info[:2] not in SUPPORTED:
         raise SetupError(
-            "This is Python {}, and the course needs 3.11, 3.12 or 3.13. Install one of them,\n"
-            "then start again with it, for example: python3.12 course.py lab".format(
+            "This is Python {}, but the course needs 3.11, 3.12 or 3.13. Install one of them\n"
+            "and use it to start the course, for example: python3.12 course.py lab".format(
                 sys.version.split()[0]
             )
         )
@@ -65,29 +66,31 @@ def venv_python():
 
 
 def fingerprint():
-    """Return a hash of everything that decides what belongs in .venv."""
+    """Return a hash of everything that determines the contents of .venv."""
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
-    digest.update(ROOT.encode())  # an environment that was moved along with its folder is stale
+    digest.update(ROOT.encode())  # moving the folder makes its environment stale
     return digest.hexdigest()
 
 
 def installed_extras():
-    """Return the extras in .venv, or None where no install of this very version was finished."""
+    """Return the extras in .venv, or None if the last installation is stale or unfinished."""
     if not (os.path.exists(venv_python()) and os.path.exists(READY)):
         return None
-    with open(READY) as file:
+    with open(READY, encoding="utf-8") as file:
         lines = file.read().split()
     return set(lines[1:]) if lines[:1] == [fingerprint()] else None
 
 
 def require_disk():
+    if not os.access(ROOT, os.W_OK):
+        raise SetupError("You may not write to {}; copy the course elsewhere.".format(ROOT))
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES:
         raise SetupError(
-            "The disk is nearly full: {:.1f} GB free at {}, and the install needs {:.0f} GB.\n"
+            "The disk is nearly full: {:.1f} GB free at {}, but the installation needs {:.0f} GB.\n"
             "Free some space, then run the same command again.".format(
                 free / 1e9, ROOT, NEEDED_BYTES / 1e9
             )
@@ -95,7 +98,7 @@ def require_disk():
 
 
 def make_venv():
-    """Create .venv; again from nothing where it has no pip, or belongs to another Python."""
+    """Create .venv, or recreate it if it has no pip or belongs to another Python version."""
     same = "import sys, pip._internal.cli.main; sys.exit(sys.version_info[:2] != {})".format(
         sys.version_info[:2]
     )
@@ -105,7 +108,7 @@ def make_venv():
             return
     if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]) != 0:
         raise SetupError(
-            "Python could not make a virtual environment in {} (see the lines above).\n"
+            "Python could not create a virtual environment in {} (see the lines above).\n"
             "On Debian and Ubuntu, install python3-venv and run the same command again.".format(
                 VENV
             )
@@ -113,37 +116,40 @@ def make_venv():
 
 
 def explain_failure():
-    """Turn the end of pip's log into a sentence that says what to do."""
+    """Return what the user can do about the errors in pip's log."""
     if not os.path.exists(LOG):
-        return "pip could not start; its last words are above."
-    with open(LOG, errors="replace") as file:
+        return "pip could not start; see the lines above."
+    with open(LOG, encoding="utf-8", errors="replace") as file:
         log = file.read()
     if "No space left on device" in log:
         return "The disk is full. Free about 3 GB, then run the same command again."
     signs = ("NewConnectionError", "NameResolution", "ConnectTimeout", "ReadTimeout", "ProxyError")
     if any(sign in log for sign in signs):
         return (
-            "The network cannot be reached, and the packages are not on this machine yet.\n"
+            "The packages are not on this machine yet, and the network cannot be reached.\n"
             "Connect (behind a proxy, set HTTPS_PROXY), then run the same command again."
         )
-    return "pip could not install the packages; its last words are above, all of them in " + LOG
+    return "pip could not install the packages; see the lines above, or all of its output in " + LOG
 
 
 def install(extras):
     require_disk()
     make_venv()
     if os.path.exists(READY):
-        os.remove(READY)  # from here until the end, an interruption leaves the install unfinished
+        os.remove(READY)  # written again at the end: until then, the installation is unfinished
     target = ".[{}]".format(",".join(extras)) if extras else "."
-    print("Installing the course into .venv, once (about 2 GB, a few minutes) ...")
+    print("Installing the course in .venv. This takes a few minutes and 2 GB, once.")
     sys.stdout.flush()
     if os.path.exists(LOG):
         os.remove(LOG)
     command = [venv_python(), "-m", "pip", "install", "--disable-pip-version-check", "--log", LOG]
-    command += ["-c", os.path.join(ROOT, "constraints.txt"), "--editable", target]
-    if subprocess.call(command, cwd=ROOT) != 0:
+    command += ["-c", os.path.join(ROOT, "constraints.txt"), "--no-user", "--editable", target]
+    # pip would obey settings that send packages elsewhere; --no-user also overrides its config file
+    elsewhere = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_USER", "PYTHONHOME")
+    environment = {name: os.environ[name] for name in os.environ if name not in elsewhere}
+    if subprocess.call(command, cwd=ROOT, env=environment) != 0:
         raise SetupError(explain_failure())
-    with open(READY + ".new", "w") as file:
+    with open(READY + ".new", "w", encoding="utf-8") as file:
         file.write("\n".join([fingerprint()] + extras) + "\n")
     os.replace(READY + ".new", READY)
 
@@ -151,7 +157,7 @@ def install(extras):
 def usage():
     lines = ["usage: python3 course.py COMMAND [arguments]", ""]
     lines += ["  {:<11} {}".format(name, COMMANDS[name][1]) for name in COMMANDS]
-    return "\n".join(lines + ["", "Any command with --help tells its arguments."])
+    return "\n".join(lines + ["", "Add --help to a command to see its arguments."])
 
 
 def main(arguments):
@@ -160,9 +166,8 @@ def main(arguments):
         return 0
     command = arguments[0]
     if command not in COMMANDS:
-        print(
-            "course.py: there is no command '{}'.\n\n{}".format(command, usage()), file=sys.stderr
-        )
+        message = "course.py: there is no command '{}'.\n\n{}".format(command, usage())
+        print(message, file=sys.stderr)
         return 2
     try:
         require_python()
@@ -175,20 +180,18 @@ def main(arguments):
         print("\ncourse.py: {}".format(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ncourse.py: stopped. The same command goes on from here.", file=sys.stderr)
+        print("\ncourse.py: stopped. Run the same command again to resume.", file=sys.stderr)
         return 130
     return run_tool(command, arguments[1:])
 
 
 def run_tool(command, arguments):
-    """Run vae_course/FOLDER/COMMAND.py in .venv and hand Ctrl-C to it alone."""
+    """Run vae_course/FOLDER/COMMAND.py in .venv, from the user's folder, and leave Ctrl-C to it."""
+    sys.path.insert(0, ROOT)
+    from vae_course.commands.children import run_until_it_ends
+
     module = "vae_course.{}.{}".format(COMMANDS[command][0], command)
-    process = subprocess.Popen([venv_python(), "-m", module] + arguments, cwd=ROOT)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            pass  # the tool got it too, and ends in its own way
+    return run_until_it_ends([venv_python(), "-P", "-m", module] + arguments)
 
 
 if __name__ == "__main__":

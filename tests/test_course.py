@@ -1,4 +1,4 @@
-"""course.py and the lists that have to agree: any Python reads it far enough to be told."""
+"""course.py works under every Python, or says what to do; the lists of dependencies agree."""
 
 import os
 import re
@@ -45,13 +45,13 @@ def test_every_dependency_has_a_reason():
         assert re.search(r'",\s+# \w.{10,}', line), f"no reason given: {line}"
 
 
-def test_the_course_packages_are_there():
+def test_the_essential_packages_are_listed():
     assert set(requirements()) >= COURSE_PACKAGES
     assert pins()["torch"] == "2.13.0"
     assert pins()["torchvision"] == "0.28.0"
 
 
-def test_conda_takes_everything_from_the_project():
+def test_conda_installs_what_the_project_lists():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     python, pip, from_pip = environment["dependencies"]
     assert python.replace("python ", "") == PROJECT["requires-python"]
@@ -92,7 +92,7 @@ def runs(python: str) -> bool:
 
 
 @pytest.mark.parametrize("python", pythons())
-def test_every_python_runs_it_or_is_told_what_to_do(python, tmp_path):
+def test_every_python_runs_it_or_prints_what_to_do(python, tmp_path):
     shutil.copy(ROOT / "course.py", tmp_path)
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
@@ -108,7 +108,7 @@ def test_every_python_runs_it_or_is_told_what_to_do(python, tmp_path):
         assert "Traceback" not in refused.stderr
 
 
-def test_an_unknown_command_is_named():
+def test_an_unknown_command_is_an_error():
     command = [sys.executable, str(ROOT / "course.py"), "teach"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2
@@ -117,7 +117,7 @@ def test_an_unknown_command_is_named():
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """course.py in a folder of its own, with pip and venv replaced by what the test says."""
+    """course.py in a folder of its own, where pip and venv only record how they are called."""
     import course
 
     for name, path in {
@@ -132,13 +132,14 @@ def course(tmp_path, monkeypatch):
     python = Path(course.venv_python())
     python.parent.mkdir(parents=True)
     python.touch()
-    course.commands = []
-    course.pip_says, course.pip_returns = "", 0
+    course.commands, course.environments = [], []
+    course.pip_log, course.pip_returns = "", 0
 
-    def call(command, **_):
+    def call(command, env=None, **_):
         course.commands.append(command)
+        course.environments.append(env)
         if "--log" in command:
-            Path(course.LOG).write_text(course.pip_says)
+            Path(course.LOG).write_text(course.pip_log, encoding="utf-8")
             return course.pip_returns
         return 0
 
@@ -155,10 +156,10 @@ def test_it_installs_once_and_again_only_when_the_lists_change(course, tmp_path)
     for _ in range(3):
         assert course.main(["lab"]) == 0
     assert installs(course) == 1
-    assert course.main(["test"]) == 0  # needs more than lab did
-    assert course.main(["lab"]) == 0  # and lab needs no less than it has
+    assert course.main(["test"]) == 0  # needs more extras than lab
+    assert course.main(["lab"]) == 0  # keeps the extras of test
     assert installs(course) == 2
-    assert course.main(["test", "--all"]) == 0  # with the browser and the vector database
+    assert course.main(["test", "--all"]) == 0  # the browser and the vector database
     assert course.commands[-1][-1].endswith("[app,browser,cluster,grade,lab,scale,site,test]")
     assert installs(course) == 3
     with (tmp_path / "constraints.txt").open("a") as file:
@@ -168,7 +169,7 @@ def test_it_installs_once_and_again_only_when_the_lists_change(course, tmp_path)
     assert course.commands[-1][-1].endswith("[lab,scale]")
 
 
-def test_an_interrupted_install_is_done_again(course, capsys, monkeypatch):
+def test_an_interrupted_installation_is_repeated(course, capsys, monkeypatch):
     course.main(["lab"])
     monkeypatch.setattr(course, "fingerprint", lambda: "changed")
 
@@ -178,12 +179,12 @@ def test_an_interrupted_install_is_done_again(course, capsys, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(course.subprocess, "call", interrupted)
         assert course.main(["lab"]) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "again to resume" in capsys.readouterr().err
     assert course.main(["lab"]) == 0
     assert installs(course) == 2
 
 
-def test_an_interrupted_addition_is_not_taken_for_what_was_there_before(course, monkeypatch):
+def test_an_interrupted_addition_of_extras_is_repeated(course, monkeypatch):
     course.main(["lab"])
 
     def interrupted(command, **_):
@@ -193,7 +194,7 @@ def test_an_interrupted_addition_is_not_taken_for_what_was_there_before(course, 
 
     with monkeypatch.context() as context:
         context.setattr(course.subprocess, "call", interrupted)
-        assert course.main(["test"]) == 130  # pip may have replaced half of what lab needs
+        assert course.main(["test"]) == 130  # pip may have replaced packages of lab
     assert course.main(["lab"]) == 0
     assert installs(course) == 2
 
@@ -202,12 +203,12 @@ def test_an_interrupted_addition_is_not_taken_for_what_was_there_before(course, 
     ("log", "message"),
     [
         ("OSError: [Errno 28] No space left on device", "The disk is full"),
-        ("NameResolutionError: Failed to resolve", "The network cannot be reached"),
+        ("NameResolutionError: Failed to resolve", "the network cannot be reached"),
         ("ERROR: something new", "pip could not install the packages"),
     ],
 )
-def test_a_failed_install_says_what_to_do(course, capsys, log, message):
-    course.pip_says, course.pip_returns = log, 1
+def test_a_failed_installation_says_what_to_do(course, capsys, log, message):
+    course.pip_log, course.pip_returns = log, 1
     assert course.main(["lab"]) == 1
     assert message in capsys.readouterr().err
     course.pip_returns = 0
@@ -215,9 +216,135 @@ def test_a_failed_install_says_what_to_do(course, capsys, log, message):
     assert installs(course) == 2
 
 
-def test_a_nearly_full_disk_is_said_before_the_install(course, capsys, monkeypatch):
+def test_a_nearly_full_disk_stops_the_installation(course, capsys, monkeypatch):
     usage = shutil._ntuple_diskusage(total=10**12, used=10**12 - 10**9, free=10**9)
     monkeypatch.setattr(course.shutil, "disk_usage", lambda _: usage)
     assert course.main(["lab"]) == 1
     assert "nearly full: 1.0 GB free" in capsys.readouterr().err
     assert installs(course) == 0
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_installation(course, capsys, monkeypatch):
+    monkeypatch.setattr(course.os, "access", lambda *_: False)
+    assert course.main(["lab"]) == 1
+    assert "You may not write to" in capsys.readouterr().err
+    assert installs(course) == 0
+
+
+# --- machines that are set up in unusual ways -----------------------------------------------------
+
+PIP_SETTINGS = {
+    "PIP_USER": {"PIP_USER": "1"},
+    "PIP_TARGET": {"PIP_TARGET": "elsewhere"},
+    "PIP_PREFIX": {"PIP_PREFIX": "elsewhere"},
+    "a file with user = true": {"PIP_CONFIG_FILE": "pip.conf"},
+}
+
+
+@pytest.mark.parametrize("settings", PIP_SETTINGS.values(), ids=PIP_SETTINGS)
+def test_settings_of_pip_do_not_send_packages_elsewhere(course, settings, monkeypatch, tmp_path):
+    (tmp_path / "pip.conf").write_text("[global]\nuser = true\n", encoding="utf-8")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value if value == "1" else str(tmp_path / value))
+    course.main(["lab"])
+    options = course.commands[-1][1 : course.commands[-1].index("--editable")]
+    # real pip, with the options and the environment of the installation, on something installed
+    checked = [sys.executable, *options, "--no-index", "--dry-run", "-v", "pip"]
+    environment = course.environments[-1]
+    result = subprocess.run(checked, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Requirement already satisfied" in result.stdout
+    assert "User install" not in result.stdout.replace("User install is disabled", "")
+
+
+UNUSUAL = {
+    "no home and an unknown user": {"HOME": None, "USER": None, "LOGNAME": None, "LNAME": None},
+    "a home that does not exist": {"HOME": "/nonexistent"},
+    "a relative home": {"HOME": "home"},
+    "a safe path": {"PYTHONSAFEPATH": "1"},
+}
+NO_ACCOUNT = """
+import pwd
+
+def getpwuid(uid):
+    raise KeyError(uid)
+
+pwd.getpwuid = getpwuid
+"""
+# what Jupyter, IPython and torch ask a machine for, once in a command and once in its child
+ASK = """
+import getpass, os, pathlib
+from jupyter_core.paths import jupyter_runtime_dir
+
+home = pathlib.Path.home()
+assert home.is_absolute()
+(home / "written").touch()
+print(home, getpass.getuser(), jupyter_runtime_dir())
+"""
+RUN = """
+import pathlib, sys
+
+sys.path.insert(0, sys.argv[1])
+from vae_course.commands import children
+
+children.SPARE_HOME = pathlib.Path(sys.argv[2])
+sys.exit(children.run_until_it_ends([sys.executable, "-c", sys.argv[3]]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps its homes elsewhere")
+@pytest.mark.parametrize("machine", UNUSUAL.values(), ids=UNUSUAL)
+def test_a_command_runs_on_an_unusual_machine(machine, tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    for name, value in machine.items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+    if "USER" in machine:
+        (tmp_path / "sitecustomize.py").write_text(NO_ACCOUNT, encoding="utf-8")
+        environment["PYTHONPATH"] = str(tmp_path)
+    spare = tmp_path / "spare"
+    command = [sys.executable, "-c", RUN, str(ROOT), str(spare), ASK]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    home = spare if "HOME" in machine else tmp_path
+    assert result.stdout.startswith(f"{home} {'learner' if 'USER' in machine else ''}")
+    assert (home / "written").exists()
+
+
+@pytest.mark.parametrize("name", ["VAE_LIB_DATA", "VAE_LIB_IMAGES"])
+@pytest.mark.parametrize("written", ["mine", "./mine/", "~/mine", "{}"])
+def test_a_folder_means_the_same_to_the_shell_and_to_kernels(name, written, tmp_path, monkeypatch):
+    from vae_course.commands.children import course_environment
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    found = course_environment({name: written.format(tmp_path / "mine")})
+    assert found[name] == str(tmp_path / "mine")
+    assert course_environment(found) == found
+
+
+def test_names_of_data_sets_are_no_folders(tmp_path, monkeypatch):
+    from vae_course.commands.children import course_environment
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drawn").mkdir()
+    for value in ("drawn", "fashion-mnist", "auto", "", "no such folder"):
+        assert course_environment({"VAE_LIB_IMAGES": value})["VAE_LIB_IMAGES"] == value
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1:strict", "utf-8"])
+def test_what_a_terminal_cannot_encode_is_escaped(encoding):
+    from vae_course.commands.children import course_environment
+
+    environment = course_environment({**os.environ, "PYTHONIOENCODING": encoding})
+    code = "print('σ = 1 − ½')"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    if encoding.endswith("strict"):  # the user's own choice
+        assert b"UnicodeEncodeError" in result.stderr
+        return
+    assert result.returncode == 0, result.stderr
+    expected = "σ = 1 − ½".encode(encoding, errors="backslashreplace")
+    assert result.stdout.strip() == expected

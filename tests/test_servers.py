@@ -1,4 +1,4 @@
-"""What course.py lab and course.py app start: on this machine only, and without delay."""
+"""The servers of course.py lab and course.py app listen on this machine only, without delay."""
 
 import contextlib
 import http.client
@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from vae_course.commands import lab, nodelay
+from vae_course.commands import children, jupyter, lab
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """Note the command that would have been started."""
+    """Record commands instead of starting them."""
     commands = []
 
     def popen(command, **_):
@@ -48,7 +48,7 @@ def test_the_lab_listens_on_this_machine(started):
     assert (lab.ROOT / lab.START).is_file()
 
 
-def test_nbgrader_is_left_out_of_the_lab(started):
+def test_the_lab_does_not_load_nbgrader(started):
     pytest.importorskip("nbgrader")
     from jupyter_core.paths import jupyter_config_path
     from jupyter_server.config_manager import BaseJSONConfigManager
@@ -65,12 +65,37 @@ def test_nbgrader_is_left_out_of_the_lab(started):
     assert json.loads(page.read_text())["disabledExtensions"]["@jupyter/nbgrader"]
 
 
-def test_a_setting_that_is_made_leaves_the_others(tmp_path, monkeypatch):
+def test_changing_a_setting_keeps_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     lab.set_in("a/b.json", "section", "theirs", 1)
     lab.set_in("a/b.json", "section", "ours", 2)
     kept = json.loads((tmp_path / "etc/jupyter/a/b.json").read_text())
     assert kept == {"section": {"theirs": 1, "ours": 2}}
+
+
+def test_an_environment_that_cannot_be_written_to_keeps_its_settings(
+    tmp_path, monkeypatch, started
+):
+    (tmp_path / "etc").write_text("a file where a folder has to be", encoding="utf-8")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(lab, "OVERRIDES", tmp_path / "etc" / "overrides.json")
+    monkeypatch.setattr(jupyter, "KERNEL_CONFIG", tmp_path / "etc" / "ipython" / "config.py")
+    assert lab.main([]) == 0
+    assert len(started) == 1
+
+
+def test_ctrl_c_is_left_to_the_server(monkeypatch):
+    """JupyterLab asks whether to stop: the command waits for its answer, however often it takes."""
+    answers = iter([KeyboardInterrupt, KeyboardInterrupt, 3])
+
+    def wait():
+        answer = next(answers)
+        if answer is KeyboardInterrupt:
+            raise answer
+        return answer
+
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: SimpleNamespace(wait=wait))
+    assert children.run_until_it_ends(["a server"]) == 3
 
 
 def test_the_lab_can_have_another_root(started):
@@ -86,7 +111,7 @@ def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     assert [word for word in started[0] if "ip=" in word] == ["--Voila.ip=127.0.0.1"]
     assert "--token" in started[0]
     assert (
-        "--Voila.kernel_websocket_connection_class=vae_course.commands.nodelay.NoDelay"
+        "--Voila.kernel_websocket_connection_class=vae_course.commands.jupyter.NoDelay"
         in started[0]
     )
 
@@ -106,31 +131,31 @@ def test_the_app_stops_a_kernel_that_no_page_is_connected_to(started):
     assert not manager.cull_connected
 
 
-def test_the_option_is_one_that_the_server_knows(started):
+def test_the_server_accepts_the_option(started):
     from jupyter_server.serverapp import ServerApp
 
     lab.main([])
     (option,) = [argument for argument in started[0] if "NoDelay" in argument]
     name, value = option.removeprefix("--ServerApp.").split("=")
     server = ServerApp(**{name: value})  # a trait that checks the class
-    assert getattr(server, name) is nodelay.NoDelay
+    assert getattr(server, name) is jupyter.NoDelay
 
 
-def test_a_server_without_the_setting_is_left_alone(monkeypatch):
-    assert nodelay.no_delay("types", "SimpleNamespace") == []
-    assert nodelay.no_delay("types", "NoSuchServer") == []
-    monkeypatch.setattr(nodelay, "Connection", object)
-    assert nodelay.no_delay("jupyter_server.serverapp", "ServerApp") == []
+def test_a_server_without_the_setting_gets_no_option(monkeypatch):
+    assert jupyter.no_delay("types", "SimpleNamespace") == []
+    assert jupyter.no_delay("types", "NoSuchServer") == []
+    monkeypatch.setattr(jupyter, "Connection", object)
+    assert jupyter.no_delay("jupyter_server.serverapp", "ServerApp") == []
 
 
 @pytest.mark.parametrize("handler", [SimpleNamespace(), None])
-def test_nodelay_is_turned_on_where_the_websocket_can(monkeypatch, handler):
+def test_nodelay_is_set_where_the_websocket_supports_it(monkeypatch, handler):
     connected, asked = [], []
-    monkeypatch.setattr(nodelay.Connection, "connect", lambda self: connected.append(self))
-    connection = object.__new__(nodelay.NoDelay)
+    monkeypatch.setattr(jupyter.Connection, "connect", lambda self: connected.append(self))
+    connection = object.__new__(jupyter.NoDelay)
     if handler is not None:
         handler.set_nodelay = asked.append
-    monkeypatch.setattr(nodelay.NoDelay, "websocket_handler", handler)
+    monkeypatch.setattr(jupyter.NoDelay, "websocket_handler", handler)
     connection.connect()
     assert connected == [connection]
     assert asked == ([True] if handler else [])

@@ -6,17 +6,14 @@ kernel. What it would take besides, it is told here not to.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 
-from vae_course import ROOT
-from vae_course.commands.address import ADDRESS, only_here
-from vae_course.commands.kernel import quiet_kernel
-from vae_course.commands.nodelay import no_delay
+from vae_course.commands.children import run_until_it_ends
+from vae_course.commands.jupyter import ADDRESS, no_delay, prepare_kernels, refuse_other_addresses
 
 CODE = """\
 from vae_lib import Explorer, PosteriorIndex, encode_dataset, load_images, load_pretrained
@@ -91,26 +88,19 @@ def write_notebook(folder: Path) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Serve the page; further arguments, such as --no-browser or --theme=dark, are passed on."""
-    only_here(arguments)
-    quiet_kernel()
+    refuse_other_addresses(arguments)
+    prepare_kernels()
     with tempfile.TemporaryDirectory() as folder:
         path = write_notebook(Path(folder))
         write_template(Path(folder))
         paths = filter(None, (folder, os.environ.get("JUPYTER_PATH")))
         environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(paths)}
-        command = [sys.executable, "-m", "voila", str(path), "--template=explorer", "--token"]
+        command = [sys.executable, "-P", "-m", "voila", str(path), "--template=explorer", "--token"]
         # not what nbgrader brings for JupyterLab: Voilà would load it, and it complains
         for extension in ("@jupyter-notebook/lab-extension", "@jupyter/nbgrader"):
             command.append(f"--VoilaConfiguration.extension_denylist={extension}")
         command += [*FORGOTTEN, *arguments, *no_delay("voila.app", "Voila")]
-        command += LAST_WORD
-        # in ROOT it finds vae_course.commands.nodelay
-        server = subprocess.Popen(command, cwd=ROOT, env=environment)
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                pass  # the server got it too, and stops its kernels
+        return run_until_it_ends([*command, *LAST_WORD], environment)
 
 
 if __name__ == "__main__":

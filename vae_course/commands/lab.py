@@ -3,28 +3,32 @@
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from vae_course import ROOT
-from vae_course.commands.address import ADDRESS, only_here
-from vae_course.commands.kernel import quiet_kernel
-from vae_course.commands.nodelay import no_delay
+from vae_course.commands.children import run_until_it_ends
+from vae_course.commands.jupyter import (
+    ADDRESS,
+    no_delay,
+    prepare_kernels,
+    refuse_other_addresses,
+    write_setting,
+)
 
 OVERRIDES = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
 START = "notebooks/00_start_here.ipynb"
 
 
 def quiet_lab() -> None:
-    """Set JupyterLab's defaults for this environment: no question about news, no update check."""
-    OVERRIDES.parent.mkdir(parents=True, exist_ok=True)
+    """Switch JupyterLab's news and its check for updates off in this environment."""
     quiet = {"fetchNews": "false", "checkForUpdates": False}
-    OVERRIDES.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": quiet}))
+    settings = json.dumps({"@jupyterlab/apputils-extension:notification": quiet})
+    write_setting(OVERRIDES, settings)
 
 
-def without_nbgrader() -> None:
-    """Leave nbgrader out of JupyterLab: it warns at every start, and adds menus for no learner."""
+def disable_nbgrader() -> None:
+    """Keep nbgrader out of JupyterLab: it warns at every start and adds menus no learner needs."""
     if importlib.util.find_spec("nbgrader") is None:
         return
     names = ("assignment_list", "course_list", "formgrader", "validate_assignment")
@@ -34,34 +38,27 @@ def without_nbgrader() -> None:
 
 
 def set_in(name: str, section: str, key: str, value: object) -> None:
-    """Set one value in a file of this environment's Jupyter settings, and leave the others."""
+    """Set one value in a file of this environment's Jupyter settings and keep the others."""
     path = Path(sys.prefix) / "etc" / "jupyter" / name
-    settings = json.loads(path.read_text()) if path.exists() else {}
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     settings.setdefault(section, {})[key] = value
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings))
+    write_setting(path, json.dumps(settings))
 
 
 def main(arguments: list[str]) -> int:
-    """Start JupyterLab; further arguments, such as --no-browser or --port=9999, are passed on."""
-    only_here(arguments)
-    quiet_kernel()
+    """Start JupyterLab and pass further arguments on to it, such as --no-browser or --port=9999."""
+    refuse_other_addresses(arguments)
+    prepare_kernels()
     quiet_lab()
-    without_nbgrader()
-    command = [sys.executable, "-m", "jupyterlab"]
+    disable_nbgrader()
+    command = [sys.executable, "-P", "-m", "jupyterlab"]
     command += no_delay("jupyter_server.serverapp", "ServerApp")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container
     if not any("root_dir" in argument for argument in arguments):
-        # not as a file to open: the address that is printed would then lead to no notebook
+        # the notebook is the default page, not a file to open: the printed address leads to it
         command += [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{START}"]
-    command = [*command, *arguments, f"--ServerApp.ip={ADDRESS}"]
-    server = subprocess.Popen(command, cwd=ROOT)  # where it finds vae_course.commands.nodelay
-    while True:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            pass  # the server got it too, asks whether to stop, and stops its kernels
+    return run_until_it_ends([*command, *arguments, f"--ServerApp.ip={ADDRESS}"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ saying anything (timestamps, widget state, the kernel's version) is dropped.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from nbclient.exceptions import CellExecutionError
 from tqdm.auto import tqdm
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
+from vae_lib._files import write_atomically
 from vae_lib.data import load_images
 
 FOLDER = ROOT / "notebooks"
@@ -69,11 +69,9 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def write_atomically(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write beside the target and rename, so that an interruption leaves the old notebook."""
-    temporary = path.with_suffix(".ipynb.new")
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, path)
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook, or leave the old one where writing is interrupted."""
+    write_atomically(path, lambda temporary: nbformat.write(notebook, temporary))
 
 
 def main(arguments: list[str]) -> int:
@@ -88,10 +86,10 @@ def main(arguments: list[str]) -> int:
     if not options.drawn and load_images("auto").name == "drawn":
         print(WRONG_DATA)
         return 1
-    quiet_kernel()
+    prepare_kernels()
     for path in paths:
         try:
-            write_atomically(execute(path), path)
+            write_notebook(execute(path), path)
         except CellExecutionError as error:
             print(f"{path.name}: a cell failed, so the file was left as it was.\n{error}")
             return 1

@@ -14,8 +14,8 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
-from vae_course.commands.notebooks import execute, notebook_paths, write_atomically
+from vae_course.commands.jupyter import prepare_kernels
+from vae_course.commands.notebooks import execute, notebook_paths, write_notebook
 
 SOLUTIONS = ROOT / "solutions"
 TARGET = ROOT / "build" / "solutions"
@@ -73,13 +73,13 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         parser.error(str(error))
     TARGET.mkdir(parents=True, exist_ok=True)
-    quiet_kernel()
+    prepare_kernels()
     failed = False
     for path in paths:
         if not read_solutions(path.name[:2]):
             continue  # 00 and 07 have no exercises
         target = TARGET / path.name
-        write_atomically(solved(path), target)
+        write_notebook(solved(path), target)
         said: list[str] = []
         if options.execute:
             try:
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
             except CellExecutionError as error:
                 print(f"{path.name}: a cell failed.\n{error}")
                 return 1
-            write_atomically(notebook, target)
+            write_notebook(notebook, target)
             said = failures(notebook)
         print("\n".join([f"{target.relative_to(ROOT)}: written", *said]))
         failed = failed or bool(said)

@@ -1,40 +1,48 @@
-"""`course.py test`: the unit tests, and one pass of nbval over all notebooks.
+"""`course.py test`: run the unit tests and all notebooks.
 
-Strict (the text of every output is compared) where the data set is Fashion-MNIST and the machine is
-Linux on x86-64, as the stored outputs were made; lax (every cell runs without error) elsewhere.
---all adds the slow tests (the solved notebooks among them) and a lax pass on the drawn garments.
+On Linux (x86-64) with Fashion-MNIST, the text of every notebook output is compared with the stored
+one; on other machines and data, every cell has to run without an error. --all adds the slow tests
+(the solved notebooks among them) and runs all notebooks once more, on the drawn garments.
 """
 
 import argparse
-import contextlib
 import difflib
 import os
 import platform
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import nbformat
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
+from vae_course.commands.notebook_tests import copy_notebooks, folder_name
 from vae_course.commands.notebooks import execute, notebook_paths
 from vae_lib.data import load_images
 
 RESULTS = ROOT / "test-results"
-SECONDS_PER_CELL = "300"
+NBVAL = (
+    "--nbval-current-env",
+    "--nbval-cell-timeout=300",
+    f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval.cfg'}",
+    "-p",
+    "no:cacheprovider",
+)
+SLOWEST = 12  # files listed after `test --all`
 
 
 def run_pytest(name: str, *arguments: str, **environment: str) -> tuple[bool, Path]:
-    """Run pytest on two cores; return whether it passed, and its report."""
+    """Run pytest with two workers; return whether it passed, and its report."""
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
     command += [f"--junitxml={report}", *arguments]
-    # each worker has one core: more threads would only wait for each other
+    # one thread for each worker: with more, they would wait for each other
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     started = time.monotonic()
     passed = subprocess.call(command, cwd=ROOT, env=variables) == 0
@@ -42,75 +50,84 @@ def run_pytest(name: str, *arguments: str, **environment: str) -> tuple[bool, Pa
     return passed, report
 
 
-def count_run(report: Path) -> int:
-    """Return how many tests a report holds that ran, skipped ones not counted."""
-    if not report.exists():
-        return 0
-    cases = ElementTree.parse(report).iter("testcase")
-    return sum(case.find("skipped") is None for case in cases)
+def run_everything(passes: dict[str, bool], *arguments: str) -> bool:
+    """Run the unit tests and all notebooks in one pool; return whether all passed.
+
+    Args:
+        passes: the data sets on which the notebooks run, and whether outputs are compared there.
+        arguments: further arguments for pytest.
+    """
+    folders = {}
+    for source, strict in passes.items():
+        folder = RESULTS / folder_name(source, strict=strict)
+        shutil.rmtree(folder, ignore_errors=True)
+        copy_notebooks(notebook_paths(), folder)
+        folders[source] = folder
+    plugin = ["-p", "vae_course.commands.notebook_tests", "--no-loadscope-reorder"]
+    places = ["tests", *map(str, folders.values())]
+    passed, report = run_pytest("tests", *places, *plugin, *NBVAL, *arguments)
+    whole = [check_pass(source, folder, report) for source, folder in folders.items()]
+    return passed and all(whole)
+
+
+def check_pass(source: str, folder: Path, report: Path) -> bool:
+    """Print what became of the notebooks on one data set; return whether every cell was run."""
+    cases = [case for case in cases_of(report) if folder.name in case.get("classname", "")]
+    found = sum(case.find("skipped") is None for case in cases)
+    expected = code_cells(notebook_paths())
+    mode = folder.name.removesuffix(f"-{source}")
+    print(f"notebooks-{source}: {found} of {expected} cells, {mode}")
+    failing = {case.get("classname", "") for case in cases if has_failed(case)}
+    for path in notebook_paths():
+        if any(path.stem in classname for classname in failing):
+            keep_failure(path, source)
+    return found == expected
+
+
+def cases_of(report: Path) -> list[ElementTree.Element]:
+    """Return the test cases of a report."""
+    return list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+
+
+def has_failed(case: ElementTree.Element) -> bool:
+    """Return whether a test case failed or ended with an error."""
+    return case.find("failure") is not None or case.find("error") is not None
+
+
+def slowest_files(report: Path) -> str:
+    """Return the files that took longest, with their seconds."""
+    seconds: Counter[str] = Counter()
+    for case in cases_of(report):
+        seconds[case.get("classname", "")] += float(case.get("time", 0))  # type: ignore[assignment]
+    lines = [f"  {total:6.1f} s  {name}" for name, total in seconds.most_common(SLOWEST)]
+    return "\n".join(["The files that took longest:", *lines])
 
 
 def code_cells(paths: list[Path]) -> int:
-    """Return how many code cells the notebooks hold."""
+    """Return the number of code cells in the notebooks."""
     notebooks = [nbformat.read(path, as_version=4) for path in paths]
     return sum(cell.cell_type == "code" for notebook in notebooks for cell in notebook.cells)
 
 
-def run_notebooks(name: str, *, strict: bool, source: str) -> bool:
-    """Run every cell of every notebook under nbval, on one data set."""
-    paths = notebook_paths()
-    mode = "--nbval" if strict else "--nbval-lax"
-    print(f"{name}: {len(paths)} notebooks on {source}, {'strict' if strict else 'lax'}")
-    passed, report = run_pytest(
-        name,
-        mode,
-        "--nbval-current-env",
-        f"--nbval-cell-timeout={SECONDS_PER_CELL}",
-        f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval.cfg'}",
-        "-p",
-        "no:cacheprovider",
-        *map(str, paths),
-        VAE_LIB_IMAGES=source,
-    )
-    if not passed and report.exists():
-        keep_failures(name, report, source)
-    found, expected = count_run(report), code_cells(paths)
-    if found != expected:
-        print(f"{name}: FAILED, nbval ran {found} cells and the notebooks hold {expected}")
-        return False
-    return passed
-
-
-def keep_failures(name: str, report: Path, source: str) -> None:
-    """Execute the failing notebooks once more; keep them, and a diff of what they print."""
-    cases = ElementTree.parse(report).iter("testcase")
-    failing = [
-        case.get("classname", "")
-        for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
-    ]
+def keep_failure(path: Path, source: str) -> None:
+    """Execute a failing notebook once more and keep it, with a diff of what it prints."""
     os.environ["VAE_LIB_IMAGES"] = source
-    for path in notebook_paths():
-        if any(path.stem in classname for classname in failing):
-            try:
-                executed = execute(path, allow_errors=True)
-            except RuntimeError as error:  # a cell that never ends, or a kernel that dies
-                print(f"{path.name} could not be run to its end: {error}")
-                continue
-            kept = RESULTS / f"{name}-{path.name}"
-            nbformat.write(executed, kept)
-            stored = nbformat.read(path, as_version=4)
-            difference = "\n".join(
-                difflib.unified_diff(
-                    text_of(stored), text_of(executed), "stored", "now", n=1, lineterm=""
-                )
-            )
-            kept.with_suffix(".diff").write_text(difference)
-            print(f"{path.name} as it ran now: {kept}\n{difference[:4000]}")
+    try:
+        executed = execute(path, allow_errors=True)
+    except RuntimeError as error:  # a cell that never ends, or a kernel that dies
+        print(f"{path.name} could not be run to its end: {error}")
+        return
+    kept = RESULTS / f"notebooks-{source}-{path.name}"
+    nbformat.write(executed, kept)
+    texts = text_of(nbformat.read(path, as_version=4)), text_of(executed)
+    lines = difflib.unified_diff(*texts, "stored", "now", n=1, lineterm="")
+    difference = "\n".join(lines)
+    kept.with_suffix(".diff").write_text(difference, encoding="utf-8")
+    print(f"{path.name}, as it ran now: {kept}\n{difference[:4000]}")
 
 
 def text_of(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return the text of all outputs, a line each, under the number of their cell."""
+    """Return the lines of all text outputs, under the numbers of their cells."""
     lines = []
     for number, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
         lines.append(f"Cell {number}")
@@ -123,39 +140,33 @@ def text_of(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def strict_here(source: str) -> bool:
-    """Were the stored outputs made on such a machine, from this data set?"""
+    """Return whether the stored outputs were made on such a machine, from this data set."""
     alike = platform.system() == "Linux" and platform.machine() in ("x86_64", "AMD64")
     return alike and source == "fashion-mnist"
 
 
+def all_passes() -> dict[str, bool]:
+    """Return every data set on this machine, and whether outputs are compared on it."""
+    source = load_images("auto").name
+    return {source: strict_here(source), "drawn": False}
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py test", description=__doc__)
-    parser.add_argument("--all", action="store_true", help="also the slow parts")
+    parser.add_argument("--all", action="store_true", help="also the slow tests")
     everything = parser.parse_args(arguments).all
-    quiet_kernel()
+    prepare_kernels()
     RESULTS.mkdir(exist_ok=True)
-    source = load_images("auto").name
+    passes = all_passes()
+    source = next(iter(passes))
     print(f"Data set in use: {source}\n")
-    selection = [] if everything else ["-m", "not slow"]
-    passed = [run_pytest("unit-tests", "tests", *selection)[0]]
-    passed.append(run_notebooks(f"notebooks-{source}", strict=strict_here(source), source=source))
-    if everything and source != "drawn":
-        with no_data():
-            passed.append(run_notebooks("notebooks-drawn", strict=False, source="drawn"))
-    print("All passed." if all(passed) else "FAILED; see above, and test-results/.")
-    return 0 if all(passed) else 1
-
-
-@contextlib.contextmanager
-def no_data():
-    """Point the data root to an empty folder."""
-    before = os.environ.get("VAE_LIB_DATA")
-    with tempfile.TemporaryDirectory() as empty:
-        os.environ["VAE_LIB_DATA"] = empty
-        yield
-    os.environ.pop("VAE_LIB_DATA")
-    if before is not None:
-        os.environ["VAE_LIB_DATA"] = before
+    if everything:
+        passed = run_everything(passes)
+        print(slowest_files(RESULTS / "tests.xml"))
+    else:
+        passed = run_everything({source: passes[source]}, "-m", "not slow")
+    print("All passed." if passed else "FAILED; see above, and test-results/.")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from nbgrader.preprocessors import (
 from sqlalchemy.exc import SAWarning
 
 from vae_course.grading.release import assignment_name, source_notebooks
-from vae_course.commands.notebooks import write_atomically
+from vae_course.commands.notebooks import write_notebook
 from vae_lib._files import write_text_atomically
 from vae_course.exercises import EXERCISES
 
@@ -88,7 +88,7 @@ class Course:
         source = self.root / "source" / name
         source.mkdir(parents=True, exist_ok=True)
         for stem, notebook in source_notebooks(seed).items():
-            write_atomically(notebook, source / f"{stem}.ipynb")
+            write_notebook(notebook, source / f"{stem}.ipynb")
         steps = [LockCells, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells]
         with _nbgrader():
             converter = GenerateAssignment(coursedir=self._directory(name, "."), force=True)

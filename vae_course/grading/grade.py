@@ -12,7 +12,7 @@ import io
 import sys
 from pathlib import Path
 
-from vae_course.commands.notebooks import write_atomically
+from vae_course.commands.notebooks import write_notebook
 from vae_course.exercises import EXERCISES
 from vae_course.grading.assignment import FOLDER
 from vae_course.grading.collect import LAYOUT, LayoutError, Submission, collected, submissions
@@ -35,7 +35,7 @@ def grade(
     for stem, notebook in notebooks.items():
         target = course.root / "collected" / student / name / f"{stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(notebook, target)
+        write_notebook(notebook, target)
     judge = Judge(course.facts(name), limits)
     course.autograde(student, name, judge)
     for stem, lines in judge.remarks.items():

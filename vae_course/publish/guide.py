@@ -21,7 +21,7 @@ import nbformat
 import torch
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
 from vae_course.commands.notebooks import notebook_paths
 from vae_course.exercises import EXERCISES
 from vae_course.exercises.quizzes import QUIZZES
@@ -245,7 +245,7 @@ def main(arguments: list[str]) -> int:
     if load_images("auto").name != "fashion-mnist":
         print("The guide says what is to be seen on Fashion-MNIST, and it is not on this machine.")
         return 1
-    quiet_kernel()
+    prepare_kernels()
     for path in paths:
         print(f"{path.name}: running ...")
         run_times.store(path, run_times.measure(path))

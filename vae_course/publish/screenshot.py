@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
 from vae_course.quality.browser import SECONDS, run_notebook, serve, start_chromium
 
 PICTURE = ROOT / "docs" / "explorer.png"
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py screenshot", description=__doc__)
     parser.add_argument("--to", type=Path, default=PICTURE, help="where to put the picture")
     target = parser.parse_args(arguments).to
-    quiet_kernel()
+    prepare_kernels()
     with tempfile.TemporaryDirectory() as root, sync_playwright() as playwright:
         # a copy, since JupyterLab saves what it shows
         (Path(root) / NOTEBOOK).write_bytes((ROOT / "notebooks" / NOTEBOOK).read_bytes())

@@ -1,8 +1,8 @@
-"""The same notebooks give the same text: run again, and run with two threads instead of one.
+"""Test that notebooks print the same text when they run again, and with two threads.
 
-Each notebook is executed here with one thread; then nbval runs it once more with one thread and
-once with two, and compares every output with that. So it needs no stored outputs from a machine
-like this one, and any data set will do. `course.py faults` runs it.
+Each notebook is executed here with one thread. Then nbval runs it once more with one thread and
+once with two, and compares every output with the first run. No stored outputs from a similar
+machine are needed, and any data set will do. `course.py faults` runs this test.
 """
 
 import os
@@ -12,23 +12,20 @@ import sys
 import nbformat
 
 from vae_course.commands.notebooks import FOLDER, execute, notebook_paths
-from vae_course.commands.test import RESULTS, run_pytest
-
-SECONDS_PER_CELL = "300"
+from vae_course.commands.test import NBVAL, RESULTS, run_pytest
 
 
 def same_text(numbers: list[str]) -> bool:
-    """Tell whether notebooks (all of them, where no numbers are given) repeat their text."""
+    """Return whether notebooks (by default all of them) print the same text each time."""
     copies = RESULTS / "determinism"
     shutil.rmtree(copies, ignore_errors=True)
-    # beside nothing of the course: what a notebook writes stays there
+    # in a folder of its own, because notebooks write files
     shutil.copytree(FOLDER, copies)
     os.environ["OMP_NUM_THREADS"] = "1"
     paths = [copies / path.name for path in notebook_paths(numbers)]
     for path in paths:
         nbformat.write(execute(path), path)
-    options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS_PER_CELL}"]
-    options += ["-p", "no:cacheprovider", *map(str, paths)]
+    options = ["--nbval", *NBVAL, *map(str, paths)]
     passed = [
         run_pytest(f"determinism-threads-{threads}", *options, OMP_NUM_THREADS=threads)[0]
         for threads in ("1", "2")

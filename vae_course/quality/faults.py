@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
 from vae_course.commands.test import RESULTS, run_pytest
 from vae_course.quality.determinism import same_text
 
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--times", type=int, default=20, help="how often each fault happens")
     parser.add_argument("--examples", type=int, default=5000, help="of each kind of bad input")
     chosen = parser.parse_args(arguments)
-    quiet_kernel()
+    prepare_kernels()
     RESULTS.mkdir(exist_ok=True)
     options = ["--dist", "load", f"--times={chosen.times}", f"--examples={chosen.examples}"]
     faults = run_pytest("faults", "tests/test_faults.py", *options)

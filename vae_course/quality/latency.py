@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page, sync_playwright
 
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
 from vae_course.quality.browser import SECONDS, run_notebook, serve, start_chromium
 
 NOTEBOOK = "latency.ipynb"
@@ -120,7 +120,7 @@ def ratio(times: dict[str, list[float]], kind: str = "picture") -> float:
 
 
 def main() -> int:
-    quiet_kernel()
+    prepare_kernels()
     with tempfile.TemporaryDirectory() as root, sync_playwright() as playwright:
         write_notebook(Path(root))
         with serve("lab", f"--ServerApp.root_dir={root}") as (address, token):

@@ -24,7 +24,7 @@ import pytest
 import tqdm
 
 from vae_course import ROOT
-from vae_course.commands.kernel import quiet_kernel
+from vae_course.commands.jupyter import prepare_kernels
 from vae_course.commands.test import strict_here
 from vae_lib._files import write_text_atomically
 from vae_lib.data import default_root, load_images
@@ -229,7 +229,7 @@ def main(arguments: list[str]) -> int:
         print("mutations: the notebooks can be compared on Linux with Fashion-MNIST alone")
         return 1
     os.environ["VAE_LIB_DATA"] = str(default_root())  # perhaps in this folder, and not copied
-    quiet_kernel()
+    prepare_kernels()
     tqdm.tqdm.monitor_interval = 0  # no thread of its own: we fork
     try:
         verdicts = examine(ROOT, [known[name] for name in names or known])

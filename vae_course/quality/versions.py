@@ -1,14 +1,13 @@
-"""`course.py versions`: do the tests pass with other versions than those in constraints.txt?
+"""`course.py versions`: run the tests with other versions than those in constraints.txt.
 
-Two environments are made in build/versions, by the Python that runs this: one with the lowest
-version of each package that pyproject.toml allows, one with the newest released. torch and
-torchvision stay at their pins in both. The tests run in each, warnings allowed: a newer version may
-announce a change, and an older one may meet a newer companion.
+The command creates two environments in build/versions with the Python that runs it: one with the
+lowest version of each package that pyproject.toml allows, one with the newest released versions.
+torch and torchvision keep their pinned versions in both. The tests run in each and tolerate
+warnings, because a newer version may announce a change and an older one may meet a newer companion.
 """
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,27 +18,32 @@ from vae_course import ROOT
 
 BUILD = ROOT / "build" / "versions"
 PINNED = ("torch", "torchvision")
-REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\d.]+)")
 
 
-def pins() -> dict[str, str]:
-    """Return the versions of torch and torchvision in constraints.txt."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = dict(line.split(" ")[0].split("==") for line in lines if "==" in line)
-    return {name: found[name] for name in PINNED}
+def pins(root: Path = ROOT) -> list[str]:
+    """Return the pins of torch and torchvision in constraints.txt."""
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [line.split(" ")[0] for line in lines]
+    return [pin for pin in found if pin.partition("==")[0] in PINNED]
 
 
-def lowest() -> dict[str, str]:
-    """Return the lowest version of every package that pyproject.toml names."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    found = {}
-    for requirement in (each for lines in lists for each in lines):
-        match = REQUIREMENT.match(requirement)
-        if match is None:
-            raise ValueError(f"pyproject.toml: expected a lower bound (>=), got {requirement!r}")
-        found[match[1]] = match[2]
-    return found
+def lowest(root: Path = ROOT) -> list[str]:
+    """Return pins for the lowest version of each package in pyproject.toml, as uv resolves them.
+
+    Packages that only dependencies need get their newest version. Raises a CalledProcessError if
+    there is no solution or no network.
+    """
+    held = root / "build" / "torch.txt"
+    held.parent.mkdir(exist_ok=True)
+    held.write_text("\n".join(pins(root)) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--resolution", "lowest-direct"]
+    # only wheels: nobody can install an old version that has none for this Python
+    command += ["--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:"]
+    command += ["--python", sys.executable, "--constraint", str(held), "--all-extras"]
+    result = subprocess.run(
+        [*command, "pyproject.toml"], cwd=root, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return result.stdout.splitlines()
 
 
 def extras() -> list[str]:
@@ -48,20 +52,15 @@ def extras() -> list[str]:
     return list(project["optional-dependencies"])
 
 
-def constraints(which: str) -> dict[str, str]:
-    """Return what pip is held to: torch alone, or the lowest version of everything."""
-    return (lowest() if which == "lowest" else {}) | pins()
-
-
 def make(which: str) -> Path:
-    """Make an environment from nothing; return its Python. Raises a CalledProcessError."""
+    """Create an environment and return its Python. Raises a CalledProcessError."""
     folder = BUILD / which
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     held = folder / "constraints.txt"
-    held.write_text("".join(f"{name}=={version}\n" for name, version in constraints(which).items()))
+    constraints = lowest() if which == "lowest" else pins()
+    held.write_text("\n".join(constraints) + "\n", encoding="utf-8")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    # only wheels: an old version without one for this Python is no version that one can install
     install = [str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
     install += ["-c", str(held), "--editable", f".[{','.join(extras())}]"]
     subprocess.run(install, cwd=ROOT, check=True)
@@ -69,7 +68,7 @@ def make(which: str) -> Path:
 
 
 def run_tests(python: Path, arguments: list[str]) -> bool:
-    """Run the tests in an environment, warnings allowed."""
+    """Run the tests in an environment and tolerate warnings."""
     command = [str(python), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-W", "default"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.call([*command, "tests", *arguments], cwd=ROOT, env=environment) == 0
@@ -78,7 +77,7 @@ def run_tests(python: Path, arguments: list[str]) -> bool:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py versions", description=__doc__)
     parser.add_argument("which", nargs="*", help="lowest, newest or both (default)")
-    parser.add_argument("--all", action="store_true", help="the slow tests, too")
+    parser.add_argument("--all", action="store_true", help="also the slow tests")
     chosen = parser.parse_args(arguments)
     wanted = chosen.which or ["lowest", "newest"]
     if not set(wanted) <= {"lowest", "newest"}:
