@@ -24,7 +24,9 @@ def test_the_ten_lines_run(monkeypatch):
 
 
 def test_every_notebook_is_in_the_table_and_in_the_map():
-    table = re.findall(rf"^\| \[[^]]+\]\(notebooks/(\S+)\) \| {MINUTES} \|", README, flags=re.MULTILINE)
+    table = re.findall(
+        rf"^\| \[[^]]+\]\(notebooks/(\S+)\) \| {MINUTES} \|", README, flags=re.MULTILINE
+    )
     assert table == [path.name for path in notebook_paths()]
     start = (ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
     assert re.findall(rf"\| \[[^]]+\]\((\S+)\) \| {MINUTES} \|", start) == table[1:]
