@@ -136,3 +136,22 @@ test("numbers as text", () => {
   assert.equal(scoreText(12.345, true), "12.3");
   assert.deepEqual(rounded([1.23456, -0.00001]), [1.2346, 0]);
 });
+
+test("the map finds the winners that the rules find", async () => {
+  const { RULES, Scores, best, largestFirst } = await import(JS + "rules.js");
+  let seed = 5;
+  const uniform = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  const mean = Float32Array.from({ length: 400 }, () => 6 * uniform() - 3);
+  const std = Float32Array.from({ length: 400 }, () => 0.05 + uniform());
+  const posteriors = new Posteriors(mean, std, 2);
+  const view = { centre: [0.5, -0.5], half: 4 };
+  for (const rule of RULES) {
+    for (let line = 0; line < 30; line += 7) {
+      const expected = Array.from({ length: 30 }, (_, column) => {
+        const z = toZ(view, (column + 0.5) / 30, (line + 0.5) / 30);
+        return best(new Scores(posteriors, z).by(rule), 1, largestFirst(rule))[0];
+      });
+      assert.deepEqual([...winners(posteriors, rule, view, 30, line)], expected, rule);
+    }
+  }
+});

@@ -9,8 +9,10 @@ DRAWS = 2000
 SHOWN = 10  # garments in a row
 
 
-def presets(index: PosteriorIndex) -> list[dict]:
+def presets(index: PosteriorIndex, labels: Tensor) -> list[dict]:
     """Return the page's presets: for each its name, a sentence about it, and z.
+
+    The page begins at the first one. labels: the class of each garment, int64 [N].
 
     All z have two decimals, so that a reader can set them with the sliders.
     """
@@ -21,10 +23,11 @@ def presets(index: PosteriorIndex) -> list[dict]:
     shared = overlap(index, near)
     return [
         {
-            "id": "ordinary",
-            "name": "An ordinary z",
-            "text": "A draw from the prior near some garments: the rules agree on about half.",
-            "z": near[(shared - SHOWN / 2).abs().argmin()].tolist(),
+            "id": "first",
+            "name": "First example",
+            "text": "A draw from the prior, near some garment: the rules share three to seven "
+            "garments, and put garments of different classes first.",
+            "z": first_example(index, near, labels).tolist(),
         },
         {
             "id": "disagree",
@@ -56,6 +59,14 @@ def overlap(index: PosteriorIndex, z: Tensor) -> Tensor:
     """Return how many of the first ten garments two rules share, for each z."""
     first, second = (index.search(z, SHOWN, rule).indices for rule in ("likelihood", "euclidean"))
     return (first[:, :, None] == second[:, None, :]).sum(dim=(1, 2))
+
+
+def first_example(index: PosteriorIndex, z: Tensor, labels: Tensor) -> Tensor:
+    """Return the first z on which the rules share some garments, and disagree on the class."""
+    by_rule = [index.search(z, 1, rule).indices[:, 0] for rule in ("likelihood", "euclidean")]
+    differ = labels[by_rule[0]] != labels[by_rule[1]]
+    shared = overlap(index, z)
+    return z[(differ & (shared >= 3) & (shared <= 7)).float().argmax()]
 
 
 def far_but_certain(index: PosteriorIndex, z: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ export const ROW_RULES = [...RULES, "round trip", "gate"];
  * @property {RowRule} rule
  * @property {Rule} ranksBy the rule of the scores
  * @property {Scores} at the scores that rank, at z or at its round trip
+ * @property {Float64Array} all the score of every garment
  * @property {number[]} garments best first
  * @property {number[]} scores
  * @property {number[] | undefined} probabilities with likelihoods only
@@ -81,6 +82,7 @@ function rank(at, rule, k) {
     rule,
     ranksBy,
     at,
+    all,
     garments,
     scores: garments.map((garment) => all[garment]),
     probabilities: ranksBy === "likelihood" ? probabilities(all, garments) : undefined,

@@ -6,7 +6,7 @@ import { Posteriors } from "./posteriors.js";
 /**
  * @typedef {import("./answer.js").RowRule} RowRule
  * @typedef {{name: string, shape: number[], bytes: [number, number]}} TensorEntry
- * @typedef {{file: string, tensors: TensorEntry[]}} PartEntry
+ * @typedef {{file: string, size: number, tensors: TensorEntry[]}} PartEntry
  * @typedef {{id: string, name: string, text: string, z: number[]}} Preset
  */
 
@@ -27,7 +27,7 @@ import { Posteriors } from "./posteriors.js";
  * @property {string[]} class_colors
  * @property {Record<string, {name: string, color: string}>} rules
  * @property {string} labels
- * @property {{file: string, garments: number, columns: number}[]} sheets
+ * @property {{file: string, size: number, garments: number, columns: number}[]} sheets
  * @property {Record<string, ModelEntry>} models
  */
 

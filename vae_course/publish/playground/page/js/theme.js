@@ -1,0 +1,33 @@
+// Sets light or dark before the page is drawn; loaded as a plain script, so that nothing flashes.
+(() => {
+  const KEY = "playground-theme";
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+
+  /** @returns {string | null} */
+  function chosen() {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null; // a browser may refuse to remember anything
+    }
+  }
+
+  function apply() {
+    root.dataset.theme = chosen() ?? (system.matches ? "dark" : "light");
+  }
+
+  apply();
+  system.addEventListener("change", apply);
+  addEventListener("DOMContentLoaded", () => {
+    document.getElementById("theme")?.addEventListener("click", () => {
+      const other = root.dataset.theme === "dark" ? "light" : "dark";
+      root.dataset.theme = other;
+      try {
+        localStorage.setItem(KEY, other);
+      } catch {
+        // then the choice lasts as long as the page
+      }
+    });
+  });
+})();
