@@ -68,6 +68,26 @@ def index(vae, drawn):
     return PosteriorIndex(encode_dataset(vae, drawn.train_images))
 
 
+@pytest.fixture(scope="session")
+def playground_folder(drawn, tmp_path_factory):
+    """The playground's page, built on drawn garments."""
+    from vae_course.publish.playground.build import build
+
+    return build(tmp_path_factory.mktemp("playground") / "page", drawn)
+
+
+@pytest.fixture(scope="session")
+def playground_address(playground_folder):
+    """The playground, served."""
+    from vae_course.publish.playground.build import server
+
+    serving = server(playground_folder, port=0)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serving.server_port}/"
+    serving.shutdown()
+    serving.server_close()
+
+
 @pytest.fixture
 def serve(monkeypatch):
     """Return a function that makes a server the only mirror."""

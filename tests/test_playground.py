@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from PIL import Image
 
 from vae_course import ROOT
-from vae_course.publish.playground import build as playground
 from vae_course.publish.playground.export import GARMENTS, exported, on_one_sheet
 from vae_lib import gated_search, roundtrip
 
@@ -70,27 +68,13 @@ def test_pictures_lie_side_by_side_on_a_sheet():
 
 
 @pytest.fixture(scope="module")
-def built(drawn, tmp_path_factory):
-    return playground.build(tmp_path_factory.mktemp("playground") / "page", drawn)
-
-
-@pytest.fixture(scope="module")
-def address(built):
-    server = playground.server(built, port=0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def manifest(built):
-    return json.loads((built / "data" / "manifest.json").read_text(encoding="utf-8"))
+def manifest(playground_folder):
+    return json.loads((playground_folder / "data" / "manifest.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
-def test_all_of_it_is_at_most_8_megabytes_and_only_what_a_page_needs(built):
-    files = [file for file in built.rglob("*") if file.is_file()]
+def test_all_of_it_is_at_most_8_megabytes_and_only_what_a_page_needs(playground_folder):
+    files = [file for file in playground_folder.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 8e6
     kinds = {".html", ".css", ".js", ".json", ".bin", ".webp", ".svg"}
     assert {file.suffix for file in files} <= kinds
@@ -98,11 +82,11 @@ def test_all_of_it_is_at_most_8_megabytes_and_only_what_a_page_needs(built):
 
 
 @pytest.mark.slow
-def test_the_sheets_hold_every_garment_on_its_side_and_without_loss(built, manifest, drawn):
+def test_the_sheets_hold_every_garment_without_loss(playground_folder, manifest, drawn):
     labels = drawn.train_labels[:GARMENTS].numpy()
     order = iter(np.argsort(labels, kind="stable"))
     for sheet in manifest["sheets"]:
-        pixels = np.asarray(Image.open(built / "data" / sheet["file"]).convert("L"))
+        pixels = np.asarray(Image.open(playground_folder / "data" / sheet["file"]).convert("L"))
         for place in range(sheet["garments"]):
             row, column = divmod(place, sheet["columns"])
             cell = pixels[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
@@ -145,12 +129,12 @@ def student_t(index, z: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", DIMS)
-def test_it_computes_what_vae_lib_computes(chromium, address, drawn, latent_dim):
+def test_it_computes_what_vae_lib_computes(chromium, playground_address, drawn, latent_dim):
     """Pictures within 1/255, scores to four digits, the same ten garments for every z and rule."""
     model = exported(drawn, latent_dim)
     z = queries(model, latent_dim)
     page = chromium.new_page()
-    page.goto(address)
+    page.goto(playground_address)
     arguments = {"latentDim": latent_dim, "zs": z.tolist(), "rules": RULES, "k": K}
     found = page.evaluate(COMPUTE, arguments)
     page.close()
