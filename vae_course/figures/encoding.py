@@ -101,8 +101,8 @@ def latent_map(
 ) -> Figure:
     """Return the plane of a 2-D model: every garment's μ, and a window with ellipses at 1 σ.
 
-    In the window 32 garments get their ellipse, and 14 of these their picture: those that keep most
-    distance from each other.
+    In the window 32 garments get their ellipse, those that keep most distance from each other. A
+    line leads from 14 of the ellipses to the garment's picture at the side.
     """
     figure, (whole, window) = plt.subplots(1, 2, figsize=(10, 5.7))
     mean = posteriors.mean
@@ -116,12 +116,16 @@ def latent_map(
     (left, bottom), (right, top) = (centre - half).tolist(), (centre + half).tolist()
     square = Rectangle((left, bottom), 2 * half, 2 * half, fill=False, linewidth=1.5)
     whole.add_patch(square)
-    reach = torch.tensor([0.78, 0.9]) * half  # room for a picture at the right
+    reach = torch.tensor([0.9, 0.9]) * half
     inside = ((mean - centre).abs() + posteriors.std < reach).all(dim=1).nonzero()[:, 0]
-    for rank, i in enumerate(inside[_spread_out(mean[inside], 32)].tolist()):
-        picture = images[i] if rank < 14 else None
-        _ellipse(window, mean[i], posteriors.std[i], colors[i], picture)
-    window.set(xlim=(left, right), ylim=(bottom, top), title="the square: ellipses at 1 σ")
+    chosen = inside[_spread_out(mean[inside], 32)]
+    for i in chosen.tolist():
+        _ellipse(window, mean[i], posteriors.std[i], colors[i])
+    _pictures_beside(window, mean, images, chosen[:14])
+    window.set(
+        xlim=(left, right), ylim=(bottom, top), title="the square: ellipses at 1 σ", ylabel=""
+    )
+    window.tick_params(labelleft=False)
     whole.set(title="the μ of every garment, coloured by class")
     handles = [plt.Line2D([], [], marker="o", linestyle="", color=c) for c in CLASS_COLORS]
     figure.legend(handles, class_names, loc="outside lower center", ncols=5, fontsize=9)
@@ -138,20 +142,26 @@ def _spread_out(points: Float[Tensor, "point 2"], count: int) -> Int64[Tensor, "
     return torch.tensor(chosen)
 
 
-def _ellipse(axes: Axes, mean: Tensor, std: Tensor, color: str, picture: Tensor | None) -> None:
-    """Draw an ellipse at 1 σ and, if given, its garment's picture to the right of it."""
-    (across, up), size = mean.tolist(), (2 * std).tolist()
-    axes.add_patch(Ellipse((across, up), *size, facecolor=color, alpha=0.35, linewidth=0))
-    axes.add_patch(Ellipse((across, up), *size, fill=False, edgecolor=INK, linewidth=1.2))
-    if picture is not None:
-        thumbnail = OffsetImage(picture.reshape(28, 28).numpy(), cmap="gray", zoom=0.9)
-        beside: dict[str, Any] = {
-            "xybox": (3, 0),
-            "boxcoords": "offset points",
-            "box_alignment": (0, 0.5),
-        }
-        edge = (across + size[0] / 2, up)
-        axes.add_artist(AnnotationBbox(thumbnail, edge, pad=0, frameon=False, **beside))
+def _ellipse(axes: Axes, mean: Tensor, std: Tensor, color: str) -> None:
+    """Draw an ellipse at 1 σ."""
+    centre, size = tuple(mean.tolist()), (2 * std).tolist()
+    axes.add_patch(Ellipse(centre, *size, facecolor=color, alpha=0.35, linewidth=0))
+    axes.add_patch(Ellipse(centre, *size, fill=False, edgecolor=INK, linewidth=1.2))
+
+
+def _pictures_beside(axes: Axes, mean: Tensor, images: Tensor, chosen: Tensor) -> None:
+    """Put garments' pictures at both sides of the axes, each with a line to its mean."""
+    across = chosen[mean[chosen, 0].argsort()].tolist()
+    half = len(across) // 2
+    for side, members in ((-0.09, across[:half]), (1.09, across[half:])):
+        from_below = sorted(members, key=lambda i: mean[i, 1].item())
+        for place, i in enumerate(from_below):
+            picture = OffsetImage(images[i].reshape(28, 28).numpy(), cmap="gray", zoom=1.05)
+            at = (side, (place + 0.5) / len(from_below))
+            line = {"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+            box = AnnotationBbox(picture, mean[i].tolist(), xybox=at, boxcoords="axes fraction",
+                                 pad=0, frameon=False, arrowprops=line)  # fmt: skip
+            axes.add_artist(box)
 
 
 def lengths(samples: Mapping[str, Float[Tensor, " draw"]], typical: float) -> Figure:
