@@ -62,7 +62,10 @@ def bounded():
         import resource
 
         before = resource.getrlimit(resource.RLIMIT_AS)
-        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        now = (
+            int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+            * resource.getpagesize()
+        )
         resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, before[1]))
         limits = (resource.RLIMIT_AS, before)
     yield

@@ -191,7 +191,7 @@ def _require_network() -> None:
 
 
 @contextlib.contextmanager
-def _impatient_network():
+def _impatient_network() -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -1,6 +1,7 @@
 """The picture of the whole VAE: x → encoder → (μ, σ) → z = μ + σ ⊙ ε → decoder → p."""
 
 from collections.abc import Collection
+from typing import Any
 
 import matplotlib.pyplot as plt
 from jaxtyping import Float
@@ -101,7 +102,7 @@ def _picture(axes: Axes, part: str, picture: Tensor, text: str, bright: bool) ->
     extent = (x - 0.65, x + 0.65, y - 0.65, y + 0.65)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
     shape = "[" + ", ".join(str(size) for size in picture.shape) + "]"
-    label = {"ha": "center", "va": "top", "fontsize": 10}
+    label: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 10}
     if bright:
         label["bbox"] = {"facecolor": ACCENT, "edgecolor": "none", "pad": 2}
     axes.text(x, y - 0.8, f"{text}\n{shape}", **label)

@@ -1,6 +1,7 @@
 """The pictures of notebook 05: how often a rule is right, how far its answers are, and where."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from jaxtyping import Float
@@ -19,7 +20,7 @@ def color_of(rule: str) -> str:
     return RULE_COLORS.get("round trip" if rule.endswith("round trip") else rule, GREY)
 
 
-def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style) -> None:
+def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style: Any) -> None:
     """Draw an estimate as a dot with its 95 % interval."""
     low, high = estimate.low or estimate.value, estimate.high or estimate.value
     reach = [[estimate.value - low], [high - estimate.value]]

@@ -106,7 +106,7 @@ def lock_in(
 def _limit(memory: int, seconds: int, file: int) -> None:
     import resource  # Windows has none, and has to be told so kindly by `require_sandbox`
 
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     limits = {
         resource.RLIMIT_AS: pages * resource.getpagesize() + memory,
         resource.RLIMIT_CPU: math.ceil(time.process_time()) + seconds,

@@ -100,13 +100,15 @@ def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str,
 
 def _address(server: subprocess.Popen, log: Path) -> tuple[str, str]:
     for _ in range(600):
-        found = re.search(r"(http://127\.0\.0\.1:\d+)/\S*token=(\w+)", log.read_text())
+        found = re.search(
+            r"(http://127\.0\.0\.1:\d+)/\S*token=(\w+)", log.read_text(encoding="utf-8")
+        )
         if found:
             return found[1], found[2]
         if server.poll() is not None:
             break
         time.sleep(0.1)
-    raise RuntimeError(f"the server printed no address: {log.read_text()}")
+    raise RuntimeError(f"the server printed no address: {log.read_text(encoding='utf-8')}")
 
 
 def run_notebook(page: Page, address: str, token: str, path: str) -> None:

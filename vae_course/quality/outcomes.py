@@ -1,7 +1,8 @@
-"""A pytest plugin for `course.py mutations`: it notes how the tests end, and why one failed."""
+"""A pytest plugin for `course.py mutations` that records how tests end and why they fail."""
 
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -13,7 +14,7 @@ FOUND: dict = {"passed": 0, "skipped": 0, "failures": []}
 
 
 @pytest.hookimpl(trylast=True)  # after tests/conftest.py has chosen its profile
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     # the copy stands before the editable install on the path; or the unchanged library is tested
     if Path(vae_lib.__file__).parents[1] != config.rootpath:
         raise pytest.UsageError(f"vae_lib comes from {vae_lib.__file__}, not {config.rootpath}")
@@ -24,33 +25,35 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed:
+    if report.failed and call.excinfo is not None:
         note(item.nodeid, call.excinfo.value, noticed(call.excinfo.value, item))
     elif report.skipped or report.when == "call":
         FOUND["skipped" if report.skipped else "passed"] += 1
     return report
 
 
-def pytest_exception_interact(call, report):
-    if isinstance(report, pytest.CollectReport):
+def pytest_exception_interact(call: pytest.CallInfo, report: object) -> None:
+    if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
         note(report.nodeid, call.excinfo.value, False)
 
 
-def pytest_sessionfinish():
+def pytest_sessionfinish() -> None:
     Path(os.environ["VERDICT"]).write_text(json.dumps(FOUND), encoding="utf-8")
 
 
 def note(test: str, error: BaseException, by_assertion: bool) -> None:
-    """Keep a failure, with the first line of what was said."""
+    """Record a failure and the first line of its message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = f"{type(error).__name__}: {lines[0] if lines else ''}"
     FOUND["failures"].append({"test": test, "said": said, "by_assertion": by_assertion})
 
 
 def noticed(error: BaseException, item: pytest.Item) -> bool:
-    """Tell whether a test failed because it found something wrong, not because code broke down."""
+    """Return whether a test failed by an assertion, and not because code raised another error."""
     if isinstance(error, BaseExceptionGroup):  # as Hypothesis raises several
         return all(noticed(each, item) for each in error.exceptions)
     if type(error).__name__ == "NbCellError":  # of nbval; its outputs end with the cell's error

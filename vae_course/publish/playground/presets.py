@@ -71,6 +71,8 @@ def first_example(index: PosteriorIndex, z: Tensor, labels: Tensor) -> Tensor:
 
 def far_but_certain(index: PosteriorIndex, z: Tensor) -> Tensor:
     """Return the z that lies farthest among those where one garment has p of at least 99.9 %."""
-    certainty = index.search(z, 1).probabilities[:, 0]
+    probabilities = index.search(z, 1).probabilities
+    assert probabilities is not None  # only some rules have none
+    certainty = probabilities[:, 0]
     distance = index.mahalanobis2(z)
     return z[torch.where(certainty >= 0.999, distance, -1).argmax()]
