@@ -159,7 +159,8 @@ def _pictures_beside(axes: Axes, mean: Tensor, images: Tensor, chosen: Tensor) -
             picture = OffsetImage(images[i].reshape(28, 28).numpy(), cmap="gray", zoom=1.05)
             at = (side, (place + 0.5) / len(from_below))
             line = {"arrowstyle": "-", "color": INK, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-            box = AnnotationBbox(picture, mean[i].tolist(), xybox=at, boxcoords="axes fraction",
+            point = tuple(mean[i].tolist())
+            box = AnnotationBbox(picture, point, xybox=at, boxcoords="axes fraction",
                                  pad=0, frameon=False, arrowprops=line)  # fmt: skip
             axes.add_artist(box)
 
