@@ -153,3 +153,18 @@ def slider_tables(
         for label, loss in zip(panel.get_yticklabels(), losses[name], strict=True):
             label.set_color(DEAD_COLOR if loss < dead_below else "black")
     return figure
+
+
+def planes(snapshots: Mapping[int, Float[Tensor, "row column 1 28 28"]]) -> Figure:
+    """Return the latent plane after each number of training steps, side by side.
+
+    snapshots: for each number of steps the decoded grid; its first row has the largest z2.
+    """
+    figure, row = plt.subplots(1, len(snapshots), figsize=(2.1 * len(snapshots), 2.5))
+    for axes, (steps, garments) in zip(row, snapshots.items(), strict=True):
+        axes.imshow(tiled(garments, gap=0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[], xlabel="z1")
+        axes.set_title(f"{steps} steps", fontsize=11)
+        axes.grid(False)
+    row[0].set_ylabel("z2")
+    return figure
