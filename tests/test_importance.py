@@ -1,4 +1,4 @@
-"""Estimates of the model's own posterior, against posteriors that are known exactly."""
+"""Estimates of a model's true posterior, compared with posteriors that are known exactly."""
 
 import math
 
@@ -29,19 +29,19 @@ def test_the_exact_posterior_of_a_linear_gaussian_model_is_recovered(generator, 
     ]:
         errors = estimates.std(dim=0) / math.sqrt(repeats)
         assert ((estimates.mean(dim=0) - truth).abs() < 4 * errors).all()
-        assert (errors < 0.005 * deviations.max()).all()  # and that says something
-    # the diagonal q cannot say that the dimensions go together, and is too narrow for it
+        assert (errors < 0.005 * deviations.max()).all()  # so that the check above is strict
+    # the diagonal q ignores the correlation of the dimensions, and is too narrow
     assert (found.std.mean(dim=0) > 1.05 * model.encode(X).stddev).all()
 
 
-def test_every_sample_counts_where_q_is_the_posterior(generator):
+def test_all_samples_are_effective_where_q_is_the_posterior(generator):
     model = correlated_model(correlation=0.0)  # then q is exact
     found = importance_moments(model, X, 500, generator, widen=1.0)
     assert found.effective_samples.tolist() == pytest.approx([500], rel=1e-4)
 
 
-def test_the_price_of_widening_is_the_known_one(generator):
-    """For p = q the effective share is (√(2c² − 1) / c²)^d: E[w]² / E[w²], worked by hand."""
+def test_widening_costs_the_computed_share_of_samples(generator):
+    """For p = q the effective share E[w]² / E[w²] is (√(2c² − 1) / c²)^d."""
     model, widen = correlated_model(correlation=0.0), 1.5
     found = importance_moments(model, X, 200_000, generator, widen)
     expected = (math.sqrt(2 * widen**2 - 1) / widen**2) ** model.latent_dim
@@ -62,14 +62,14 @@ def test_a_posterior_that_is_not_gaussian_agrees_with_numerical_integration(gene
     density /= scipy.integrate.simpson(density, x=z)
     mean = scipy.integrate.simpson(density * z, x=z)
     std = math.sqrt(scipy.integrate.simpson(density * (z - mean) ** 2, x=z))
-    assert std < 0.9  # not just the prior
+    assert std < 0.9  # the posterior differs from the prior
     found = importance_moments(vae, x, 20_000, generator)
     error = 4 * std / math.sqrt(found.effective_samples.item())
     assert found.mean.item() == pytest.approx(mean, abs=error)
     assert found.std.item() == pytest.approx(std, abs=error)
 
 
-def test_bytes_and_floats_alike_and_one_row_for_each_image():
+def test_bytes_and_floats_give_the_same_row_for_each_image():
     torch.manual_seed(0)
     vae, x = VAE(3), torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
     found = importance_moments(vae, x, 100, torch.Generator().manual_seed(5))
@@ -89,6 +89,6 @@ def test_bytes_and_floats_alike_and_one_row_for_each_image():
         ({"widen": math.nan}, "widen: expected a number above 0, got nan"),
     ],
 )
-def test_it_says_what_is_wrong(options, message):
+def test_bad_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         importance_moments(correlated_model(), X, **options)

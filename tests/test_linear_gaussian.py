@@ -1,4 +1,4 @@
-"""The linear-Gaussian model, against SciPy and NumPy oracles that share no code with it."""
+"""The linear-Gaussian model, compared with independent computations in SciPy and NumPy."""
 
 import numpy as np
 import pytest
@@ -40,10 +40,10 @@ def tolerance(model: LinearGaussian) -> float:
 
 
 def joint(model: LinearGaussian) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and covariance of (z, x) together, as NumPy sees them."""
+    """Return the mean and covariance of the joint Gaussian of (z, x), computed with NumPy."""
     weight, bias = model.weight.double().numpy(), model.bias.double().numpy()
     pixels, latent = weight.shape
-    # (z, x) is linear in the d + D independent standard normal numbers that make it
+    # (z, x) is linear in d + D independent standard normal numbers
     mixing = np.block(
         [
             [np.eye(latent), np.zeros((latent, pixels))],
@@ -63,7 +63,7 @@ def conditioned(model: LinearGaussian, x: torch.Tensor) -> tuple[np.ndarray, np.
 
 
 def kl_of_gaussians(mean0, covariance0, mean1, covariance1) -> float:
-    """Return KL(N0 ‖ N1) in nats, written with covariances and no precision."""
+    """Return KL(N0 ‖ N1) in nats, in terms of the covariances."""
     away = mean1 - mean0
     trace = np.trace(np.linalg.solve(covariance1, covariance0))
     distance = away @ np.linalg.solve(covariance1, away)
@@ -136,7 +136,7 @@ def test_no_other_diagonal_gaussian_is_nearer_to_the_posterior(model):
         assert kl_of_gaussians(moved, np.diag(std**2), mean[0], covariance) > best
 
 
-def test_gap_needs_correlated_columns():
+def test_the_gap_is_positive_only_for_correlated_columns():
     assert correlated_model(0.0).gap().item() == pytest.approx(0, abs=1e-6)
     gaps = [correlated_model(correlation).gap().item() for correlation in (0.1, 0.4, 0.7, 0.9)]
     assert gaps == sorted(gaps)
@@ -144,7 +144,7 @@ def test_gap_needs_correlated_columns():
 
 
 @pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.4, 0.9])
-def test_columns_have_the_correlation_asked_for(correlation):
+def test_columns_have_the_given_correlation(correlation):
     first, second = correlated_model(correlation).weight.double().numpy().T
     norms = np.linalg.norm(first), np.linalg.norm(second)
     assert first @ second / (norms[0] * norms[1]) == pytest.approx(correlation, abs=1e-6)

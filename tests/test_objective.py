@@ -1,4 +1,4 @@
-"""The ELBO and its parts, against oracles that share no code with them."""
+"""The ELBO and its parts, compared with independent computations."""
 
 import math
 
@@ -44,7 +44,7 @@ def images(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=generator)
 
 
-def test_elbo_terms_equal_sums_written_out(generator):
+def test_elbo_terms_equal_explicit_sums(generator):
     torch.manual_seed(0)
     vae, x = VAE(3), images(4)
     eps = torch.randn(4, 3, generator=generator)
@@ -70,7 +70,7 @@ def test_elbo_with_fixed_eps_does_not_depend_on_the_batch(generator):
     torch.testing.assert_close(whole, torch.stack(one_by_one), rtol=1e-6, atol=1e-3)
 
 
-def test_elbo_takes_bytes_and_floats_alike(generator):
+def test_elbo_is_the_same_for_bytes_and_floats(generator):
     torch.manual_seed(0)
     vae, x, eps = VAE(2), images(3), torch.randn(3, 2, generator=generator)
     torch.testing.assert_close(elbo(vae, x, eps).elbo, elbo(vae, x.float() / 255, eps).elbo)
@@ -97,12 +97,12 @@ def test_gradients_pass_through_the_sample():
     assert (bias.grad.abs() > 0).all()  # of the means and of the log variances
 
 
-def test_elbo_says_what_is_wrong_with_eps():
+def test_elbo_refuses_eps_of_another_shape():
     with pytest.raises(ValueError, match=r"eps: expected shape \[2, 3\], got \[2, 4\]"):
         elbo(VAE(3), images(2), eps=torch.zeros(2, 4))
 
 
-def test_bound_says_what_is_wrong_with_samples():
+def test_the_bound_needs_a_sample():
     with pytest.raises(ValueError, match="samples: expected at least 1, got 0"):
         importance_weighted_bound(VAE(3), images(2), samples=0)
 
@@ -112,7 +112,7 @@ def mean_and_error(values: torch.Tensor) -> tuple[float, float]:
 
 
 def test_bounds_of_a_linear_gaussian_model_are_ordered_and_reach_log_p(generator):
-    """ELBO < bound(8) < bound(64) < log p(x), by more than the noise; the gap is the known one."""
+    """ELBO < bound(8) < bound(64) < log p(x), by more than the noise; the gap is exact."""
     model, count = correlated_model(), 20_000
     x = torch.tensor([[0.9, -1.2, 0.4, 1.7, -0.3]])
     exact = model.log_prob(x).item()
@@ -142,8 +142,12 @@ def test_bound_with_one_sample_is_the_elbo_without_the_closed_form_kl():
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_an_empty_batch_has_an_empty_elbo():
-    assert elbo(VAE(2), images(3)[:0]).elbo.shape == (0,)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_an_empty_batch_has_an_empty_elbo(shape):
+    vae, nothing = VAE(2, shape), torch.zeros(0, *shape)
+    assert elbo(vae, nothing).elbo.shape == (0,)
+    assert importance_weighted_bound(vae, nothing, samples=2).shape == (0,)
+    assert vae(nothing).shape == (0, *shape)
 
 
 def test_wrong_types_are_named():
@@ -155,7 +159,7 @@ def test_wrong_types_are_named():
         VAE(2).decode([[0.0, 0.0]])
 
 
-def test_decode_refuses_what_is_no_z():
+def test_decode_refuses_bad_latent_codes():
     with pytest.raises(ValueError, match="finite float32"):
         VAE(2).decode(torch.tensor([[1e39, 0.0]], dtype=torch.float64))
     with pytest.raises(ValueError, match="z: expected finite"):

@@ -1,7 +1,11 @@
-"""Weights: what is loaded is what was saved, or an error that says why not."""
+"""Weights are loaded as they were saved, or refused with the reason; encoding a data set."""
 
 import json
+import os
 import pickle
+import stat
+import sys
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -113,12 +117,123 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         save_vae(VAE(3), path)
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]  # and nothing beside it
+    assert list(path.parent.iterdir()) == [path]  # no temporary file is left
 
 
-def test_a_folder_is_no_file_to_save_to(tmp_path):
+def test_a_folder_is_refused_as_a_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder; expected the name of a file"):
         save_vae(VAE(3), tmp_path)
+
+
+class Subclass(VAE):
+    pass
+
+
+def with_replaced_layer() -> VAE:
+    vae = VAE(3)
+    vae.decoder[4] = torch.nn.Linear(512, 10)
+    return vae
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: VAE(3).half(), ValueError, r"expected float32 weights, got torch.float16"),
+        (lambda: VAE(3).bfloat16(), ValueError, r"expected float32 .* vae.float\(\) converts them"),
+        (lambda: VAE(3).double(), ValueError, r"expected float32 weights, got torch.float64"),
+        (lambda: Subclass(3), TypeError, "expected a VAE itself, got its subclass Subclass"),
+        (with_replaced_layer, ValueError, r"decoder.4.bias of shape \(784,\), got \(10,\)"),
+        (lambda: torch.nn.Linear(2, 2), TypeError, "expected a VAE, got Linear"),
+    ],
+)
+def test_what_load_vae_would_refuse_is_refused_before_the_old_file_is_touched(
+    saved, make, error, message
+):
+    _, path = saved
+    before = path.read_bytes()
+    with pytest.raises(error, match=message):
+        save_vae(make(), path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"latent_dim": 2, "hidden": (32, 16)},
+        {"image_shape": (3, 32, 32)},
+        {"image_shape": [1, 64, 48], "hidden": [4, 8]},
+        {"image_shape": (1, 28, 28), "architecture": "conv"},
+        {"image_shape": (3, 8, 8), "architecture": "mlp", "hidden": ()},
+    ],
+)
+def test_shape_architecture_and_layers_are_saved(tmp_path, arguments):
+    vae = VAE(**arguments)
+    again = load_vae(save_vae(vae, tmp_path / "vae"))
+    for name in ("latent_dim", "image_shape", "architecture", "hidden"):
+        assert getattr(again, name) == getattr(vae, name)
+    x = torch.rand(2, *vae.image_shape)
+    assert again.encode(x).mean.equal(vae.encode(x).mean)
+
+
+def test_a_file_of_the_first_edition_is_loaded(saved):
+    vae, path = saved
+    facts = {"kind": weights_module.KIND, "latent_dim": "3"}
+    safetensors.torch.save_file(vae.state_dict(), path, metadata=facts)
+    again = load_vae(path)
+    assert (again.image_shape, again.architecture) == ((1, 28, 28), "mlp")
+    assert again.decode(torch.ones(1, 3)).equal(vae.decode(torch.ones(1, 3)))
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"hidden": "[512, 128]"},
+        {"hidden": json.dumps([1] * 1000)},
+        {"hidden": "512"},
+        {"hidden": '"512"'},
+        {"image_shape": "[1, 28]"},
+        {"image_shape": "[1, 100000000, 100000000]"},
+        {"architecture": '"conv"'},
+        {"architecture": "conv"},
+        {"architecture": "[]"},
+    ],
+)
+def test_a_file_that_describes_another_model_is_refused(saved, fact):
+    vae, path = saved
+    facts = {"kind": weights_module.KIND, "latent_dim": "3"} | fact
+    safetensors.torch.save_file(vae.state_dict(), path, metadata=facts)
+    with pytest.raises(ValueError, match=str(path)):
+        load_vae(path)
+
+
+@pytest.mark.parametrize("spelling", ["~/vae", "vae", "./vae", "deeper/../vae", "vae/"])
+def test_every_spelling_of_a_path_names_one_file(tmp_path, monkeypatch, spelling):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deeper").mkdir()
+    vae = VAE(2)
+    assert save_vae(vae, spelling).resolve() == tmp_path / "vae"
+    for path in (spelling, tmp_path / "vae", Path(spelling)):
+        assert load_vae(path).decode(torch.ones(1, 2)).equal(vae.decode(torch.ones(1, 2)))
+
+
+def test_a_path_of_the_wrong_type_is_named(saved):
+    for wrong in (3, None, b"vae"):
+        with pytest.raises(TypeError, match="path: expected a string or a path, got"):
+            load_vae(wrong)
+        with pytest.raises(TypeError, match="path: expected a string or a path, got"):
+            save_vae(VAE(2), wrong)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_a_file_gets_the_permissions_that_the_umask_allows(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = save_vae(VAE(2), tmp_path / "vae")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize(("name", "latent_dim"), PRETRAINED)
@@ -205,7 +320,7 @@ def test_encode_dataset_is_the_encoder_chunk_by_chunk_and_takes_batches():
         encode_dataset(vae, x[:0])
 
 
-def test_posteriors_sample_and_round_off(tmp_path, generator):
+def test_posteriors_are_sampled_saved_and_loaded(tmp_path, generator):
     posteriors = Posteriors(
         torch.tensor([[1.0, -2.0]]).expand(20_000, 2), torch.full((20_000, 2), 0.5)
     )

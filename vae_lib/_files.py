@@ -48,7 +48,10 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.new")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
+        temporary.chmod(mode)  # safetensors makes a file that only its owner may read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
