@@ -26,6 +26,7 @@ COMMANDS = {
     "solutions": ("commands", "write the notebooks with their exercises solved", TEST),
     "slides": ("publish", "make slides from the notebooks, for a lecture", TEST + ["site"]),
     "site": ("publish", "build the website: notebooks, glossary, reference", TEST + ["site"]),
+    "playground": ("publish", "open the playground, which runs in the browser alone", []),
     "guide": ("publish", "update the computed parts of the instructors' guide", TEST),
     "screenshot": ("publish", "take the README's picture of the explorer", TEST + ["browser"]),
     "weights": ("measured", "retrain the pretrained weights", []),

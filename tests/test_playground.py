@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from vae_course import ROOT
+from vae_course.publish.playground.build import PAGE, remove_link, server
 from vae_course.publish.playground.export import GARMENTS, exported, on_one_sheet
 from vae_lib import gated_search, roundtrip
 
@@ -65,6 +66,23 @@ def test_pictures_lie_side_by_side_on_a_sheet():
     assert sheet.shape == (56, 25 * 28)
     assert sheet[0, ::28].tolist() == list(range(25))
     assert sheet[28, ::28].tolist() == [25, 26] + [0] * 23
+
+
+def test_only_the_site_has_a_front_page_to_link_to(tmp_path):
+    page = tmp_path / "index.html"
+    text = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert text.count("../index.html") == 1
+    page.write_text(text, encoding="utf-8")
+    remove_link(page)
+    alone = page.read_text(encoding="utf-8")
+    assert "../index.html" not in alone
+    assert "Part of the course Which garments are nearest to z?" in alone
+
+
+def test_the_command_serves_to_this_machine_only(tmp_path):
+    serving = server(tmp_path, port=0)
+    assert serving.server_address[0] == "127.0.0.1"
+    serving.server_close()
 
 
 @pytest.fixture(scope="module")

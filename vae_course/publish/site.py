@@ -2,7 +2,8 @@
 
 Sphinx (docs/conf.py) reads a folder of sources that is put together here: the README as the front
 page, the notebooks, the glossary, and two pages that are made from other files, the references and
-the library reference. Nothing is executed, and the site asks no other host for anything.
+the library reference. No notebook is executed, and the site asks no other host for anything. The
+playground is built beside the pages.
 """
 
 import argparse
@@ -18,7 +19,9 @@ import nbformat
 from vae_course import ROOT
 from vae_course.commands.notebooks import notebook_paths
 from vae_course.publish.npm import javascript
+from vae_course.publish.playground import build as playground
 from vae_course.publish.references import as_markdown, references
+from vae_lib import load_images
 
 SITE = ROOT / "build" / "site"
 PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_course.exercises"]
@@ -121,6 +124,7 @@ def build(site: Path) -> bool:
         options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", str(doctrees)]
         if sphinx([*options, str(source), str(new)]) != 0:
             return False
+        playground.build(new / "playground", load_images("auto"), in_site=True)
         shutil.rmtree(site, ignore_errors=True)
         new.rename(site)
     return True

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import re
 import shutil
 import tempfile
 from functools import partial
@@ -16,17 +17,31 @@ NOT_PUBLISHED = ("package.json", "tsconfig.json", "service-worker.js")
 ADDRESS = "127.0.0.1"
 
 
-def build(folder: Path, images: Images) -> Path:
-    """Write the whole page into a folder, which is replaced when the new one is complete."""
+def build(folder: Path, images: Images, in_site: bool = False) -> Path:
+    """Write the whole page into a folder, which is replaced when the new one is complete.
+
+    Args:
+        folder: where to write it.
+        images: the data set whose first garments the page shows.
+        in_site: whether the site's front page lies in the folder above, for a link to it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".playground-") as scratch:
         new = Path(scratch) / "page"
         shutil.copytree(PAGE, new, ignore=shutil.ignore_patterns(*NOT_PUBLISHED))
+        if not in_site:
+            remove_link(new / "index.html")
         write_data(new / "data", images)
         write_service_worker(new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
     return folder
+
+
+def remove_link(page: Path) -> None:
+    """Keep only the text of the page's link to the course."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(r'<a id="course".*?>(.*?)</a>', r"\1", text), encoding="utf-8")
 
 
 def write_service_worker(folder: Path) -> None:
