@@ -708,14 +708,3 @@ def test_the_solved_notebook_differs_in_the_stubs_alone(path):
     solutions = read_solutions(path.name[:2])
     assert changed == [(exercise.stub, solutions[exercise.id]) for exercise in stubs]
     assert len(failures(after)) == len(stubs)  # none was run yet
-
-
-@pytest.mark.slow
-@with_exercises()
-def test_the_solved_notebook_runs_and_every_check_is_right(path, tmp_path, monkeypatch):
-    from vae_course.commands.notebooks import execute
-
-    monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
-    target = tmp_path / path.name
-    nbformat.write(solved(path), target)
-    assert failures(execute(target)) == []

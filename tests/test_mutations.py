@@ -1,4 +1,4 @@
-"""The mutants can be made, and what is said of them is true."""
+"""The list of mutants, and the judge that decides whether tests notice one."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def test_double():
     assert vae_lib.double(2) == 4
 """
 on_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="mutants are made where stored outputs can be compared"
+    sys.platform != "linux", reason="mutants are judged where stored outputs can be compared"
 )
 MAKE = """\
 import json, sys
@@ -47,11 +47,11 @@ except MutantError as error:
 def test_mutants_are_many_and_cover_notebooks_and_the_explorer():
     mutants = load_mutants()
     rows = tomllib.loads(MUTANTS.read_text(encoding="utf-8"))["mutant"]
-    assert len(mutants) == len(rows) >= 40  # each has a name of its own
+    assert len(mutants) == len(rows) >= 40  # no two have the same name
     assert sum("notebooks" in m.file or "explorer" in m.file for m in mutants.values()) >= 8
 
 
-def test_a_mutant_that_cannot_be_made_is_an_error():
+def test_a_mutant_that_cannot_be_applied_is_an_error():
     for old, new, message in (
         ("triple", "double", "found 0 times in vae_lib"),
         ("x", "y", "found 2 times in vae_lib"),
@@ -63,7 +63,7 @@ def test_a_mutant_that_cannot_be_made_is_an_error():
 
 @pytest.fixture
 def course(tmp_path):
-    """A course with one function, one test and one notebook, for the same judge."""
+    """A course with one function, one test and one notebook."""
     for folder in ("vae_lib", "tests", "vae_course/quality", "notebooks"):
         (tmp_path / folder).mkdir(parents=True)
     for file in (
@@ -82,7 +82,7 @@ def course(tmp_path):
     return tmp_path
 
 
-def said_of(course: Path, *mutants: Mutant):
+def verdicts_of(course: Path, *mutants: Mutant):
     """Return (name, file, verdict, test) of each mutant, or the error; in a process of its own."""
     command = [sys.executable, "-c", MAKE, str(course), json.dumps(mutants)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -96,16 +96,16 @@ def in_library(name: str, new: str, *tests: str) -> Mutant:
 
 @on_linux
 @pytest.mark.slow
-def test_dead_is_what_an_assertion_or_an_output_notices(course):
+def test_a_mutant_is_dead_if_an_assertion_or_an_output_notices_it(course):
     before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
     test, notebook = "tests/test_double.py::test_double", "notebooks/1.ipynb"
-    found = said_of(
+    found = verdicts_of(
         course,
         in_library("other", "return 3 * x", test),
         in_library("same for 2", "return x * x", test),
         in_library("breaks down", "return x['a']", test),
-        in_library("is not imported", "return x\nimport nothing_of_that_name", test),
-        in_library("same for 2, other for 3", "return x * x", notebook),
+        in_library("cannot be imported", "return x\nimport nothing_of_that_name", test),
+        in_library("same for 2, different for 3", "return x * x", notebook),
         in_library("breaks down in a notebook", "raise KeyError", notebook),
         in_library("asserts in a notebook", "assert x > 9", notebook),
         Mutant("another cell", notebook, "double(3)", "double(4)", (notebook,)),
@@ -114,8 +114,8 @@ def test_dead_is_what_an_assertion_or_an_output_notices(course):
         ("other", "dead"),
         ("same for 2", "SURVIVED"),
         ("breaks down", "ERROR"),
-        ("is not imported", "ERROR"),
-        ("same for 2, other for 3", "dead"),
+        ("cannot be imported", "ERROR"),
+        ("same for 2, different for 3", "dead"),
         ("breaks down in a notebook", "ERROR"),
         ("asserts in a notebook", "dead"),
         ("another cell", "dead"),
@@ -130,11 +130,11 @@ def test_dead_is_what_an_assertion_or_an_output_notices(course):
 @pytest.mark.parametrize(
     "body", ["assert vae_lib.double(2) == 5", "import pytest; pytest.skip('not here')"]
 )
-def test_tests_that_fail_or_are_skipped_without_any_mutant_are_an_error(course, body):
+def test_tests_that_fail_or_are_skipped_without_a_mutant_are_an_error(course, body):
     path = course / "tests" / "test_double.py"
     path.write_text(TEST.replace("assert vae_lib.double(2) == 4", body))
     mutant = in_library("other", "return 3 * x", "tests/test_double.py::test_double")
-    assert "do not all pass without any mutant" in said_of(course, mutant)
+    assert "do not all pass without any mutant" in verdicts_of(course, mutant)
 
 
 def test_the_report_names_survivors():

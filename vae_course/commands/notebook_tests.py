@@ -1,20 +1,38 @@
 """A pytest plugin for `course.py test`: notebooks as tests, for several data sets in one run.
 
-The folder of a notebook says how it is tested: `strict-fashion-mnist` compares the text of every
-output on Fashion-MNIST, `lax-drawn` only runs every cell, on drawn garments. All tests share one
-pool of workers, and the files that take longest start first.
+The folder of a notebook says how it is tested, `strict-fashion-mnist` for example: the mode, then
+the data set. All tests share one pool of workers, and the files that take longest start first.
 """
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import nbformat
 import pytest
-from nbval.plugin import IPyNbFile
+from nbval.plugin import IPyNbCell, IPyNbFile
 
-MODES = ("strict", "lax")
+from vae_course.commands.solutions import failures, solved
+
+MODES = {
+    "strict": "every cell runs, and the text of its outputs is the stored one",
+    "lax": "every cell runs",
+    "solved": "every cell runs with the exercises solved, and every check says so",
+}
+
+
+class Cell(IPyNbCell):
+    """A cell of a notebook; in a solved notebook, a check has to find its exercise solved."""
+
+    def runtest(self) -> None:
+        """Run the cell."""
+        super().runtest()
+        if self.parent.mode == "solved":
+            self.cell.outputs = self.test_outputs
+            assert failures(nbformat.v4.new_notebook(cells=[self.cell])) == []
 
 
 class Notebook(IPyNbFile):
@@ -22,8 +40,14 @@ class Notebook(IPyNbFile):
 
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
-        mode, _, self.source = self.path.parent.name.partition("-")
-        self.compare_outputs = mode == "strict"
+        self.mode, _, self.source = self.path.parent.name.partition("-")
+        self.compare_outputs = self.mode == "strict"
+
+    def collect(self) -> Iterator[Cell]:
+        """Yield the code cells."""
+        for cell in super().collect():
+            parts = {name: getattr(cell, name) for name in ("cell_num", "cell", "options")}
+            yield Cell.from_parent(self, name=cell.name, **parts)
 
     def setup(self) -> None:
         """Start the kernel."""
@@ -41,7 +65,7 @@ class Notebook(IPyNbFile):
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
-    if file_path.suffix == ".ipynb" and file_path.parent.name.startswith(MODES):
+    if file_path.suffix == ".ipynb" and file_path.parent.name.split("-")[0] in MODES:
         return Notebook.from_parent(parent, path=file_path)
     return None
 
@@ -52,13 +76,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.suffix != ".ipynb", item.path not in slow))
 
 
-def folder_name(source: str, *, strict: bool) -> str:
-    """Return the folder in which notebooks are tested on a data set."""
-    return f"{'strict' if strict else 'lax'}-{source}"
+def write_notebooks(paths: Iterable[Path], folder: Path) -> None:
+    """Write the notebooks to test into a new folder, where the files that they create do no harm.
 
-
-def copy_notebooks(paths: Iterable[Path], folder: Path) -> None:
-    """Copy notebooks into a new folder, where the files that they write do no harm."""
+    Args:
+        paths: the notebooks.
+        folder: named after the mode and the data set.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in paths:
-        (folder / path.name).write_bytes(path.read_bytes())
+        if folder.name.startswith("solved"):
+            nbformat.write(solved(path), folder / path.name)
+        else:
+            shutil.copy(path, folder)

@@ -1,27 +1,27 @@
 """`course.py test`: run the unit tests and all notebooks.
 
 On Linux (x86-64) with Fashion-MNIST, the text of every notebook output is compared with the stored
-one; on other machines and data, every cell has to run without an error. --all adds the slow tests
-(the solved notebooks among them) and runs all notebooks once more, on the drawn garments.
+one; on other machines and data, every cell has to run without an error. --all adds the slow tests,
+and runs all notebooks once more, on the drawn garments and with their exercises solved.
 """
 
 import argparse
 import difflib
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 
 from vae_course import ROOT
 from vae_course.commands.jupyter import prepare_kernels
-from vae_course.commands.notebook_tests import copy_notebooks, folder_name
+from vae_course.commands.notebook_tests import write_notebooks
 from vae_course.commands.notebooks import execute, notebook_paths
 from vae_lib.data import load_images
 
@@ -50,35 +50,32 @@ def run_pytest(name: str, *arguments: str, **environment: str) -> tuple[bool, Pa
     return passed, report
 
 
-def run_everything(passes: dict[str, bool], *arguments: str) -> bool:
+def run_everything(passes: Sequence[str], *arguments: str) -> bool:
     """Run the unit tests and all notebooks in one pool; return whether all passed.
 
     Args:
-        passes: the data sets on which the notebooks run, and whether outputs are compared there.
+        passes: how the notebooks run, each a mode and a data set, such as "strict-fashion-mnist".
         arguments: further arguments for pytest.
     """
-    folders = {}
-    for source, strict in passes.items():
-        folder = RESULTS / folder_name(source, strict=strict)
-        shutil.rmtree(folder, ignore_errors=True)
-        copy_notebooks(notebook_paths(), folder)
-        folders[source] = folder
+    folders = [RESULTS / name for name in passes]
+    for folder in folders:
+        write_notebooks(notebook_paths(), folder)
     plugin = ["-p", "vae_course.commands.notebook_tests", "--no-loadscope-reorder"]
-    places = ["tests", *map(str, folders.values())]
+    places = ["tests", *map(str, folders)]
     passed, report = run_pytest("tests", *places, *plugin, *NBVAL, *arguments)
-    whole = [check_pass(source, folder, report) for source, folder in folders.items()]
+    whole = [check_pass(folder, report) for folder in folders]
     return passed and all(whole)
 
 
-def check_pass(source: str, folder: Path, report: Path) -> bool:
-    """Print what became of the notebooks on one data set; return whether every cell was run."""
+def check_pass(folder: Path, report: Path) -> bool:
+    """Print what became of one pass over the notebooks; return whether every cell was run."""
+    mode, _, source = folder.name.partition("-")
     cases = [case for case in cases_of(report) if folder.name in case.get("classname", "")]
     found = sum(case.find("skipped") is None for case in cases)
     expected = code_cells(notebook_paths())
-    mode = folder.name.removesuffix(f"-{source}")
     print(f"notebooks-{source}: {found} of {expected} cells, {mode}")
     failing = {case.get("classname", "") for case in cases if has_failed(case)}
-    for path in notebook_paths():
+    for path in sorted(folder.glob("*.ipynb")):
         if any(path.stem in classname for classname in failing):
             keep_failure(path, source)
     return found == expected
@@ -117,7 +114,7 @@ def keep_failure(path: Path, source: str) -> None:
     except RuntimeError as error:  # a cell that never ends, or a kernel that dies
         print(f"{path.name} could not be run to its end: {error}")
         return
-    kept = RESULTS / f"notebooks-{source}-{path.name}"
+    kept = RESULTS / f"{path.parent.name}-{path.name}"
     nbformat.write(executed, kept)
     texts = text_of(nbformat.read(path, as_version=4)), text_of(executed)
     lines = difflib.unified_diff(*texts, "stored", "now", n=1, lineterm="")
@@ -145,10 +142,10 @@ def strict_here(source: str) -> bool:
     return alike and source == "fashion-mnist"
 
 
-def all_passes() -> dict[str, bool]:
-    """Return every data set on this machine, and whether outputs are compared on it."""
+def all_passes() -> list[str]:
+    """Return how `test --all` runs the notebooks on this machine; the first suffices for `test`."""
     source = load_images("auto").name
-    return {source: strict_here(source), "drawn": False}
+    return [f"{'strict' if strict_here(source) else 'lax'}-{source}", "solved-drawn"]
 
 
 def main(arguments: list[str]) -> int:
@@ -158,13 +155,12 @@ def main(arguments: list[str]) -> int:
     prepare_kernels()
     RESULTS.mkdir(exist_ok=True)
     passes = all_passes()
-    source = next(iter(passes))
-    print(f"Data set in use: {source}\n")
+    print(f"Data set in use: {passes[0].partition('-')[2]}\n")
     if everything:
         passed = run_everything(passes)
         print(slowest_files(RESULTS / "tests.xml"))
     else:
-        passed = run_everything({source: passes[source]}, "-m", "not slow")
+        passed = run_everything(passes[:1], "-m", "not slow")
     print("All passed." if passed else "FAILED; see above, and test-results/.")
     return 0 if passed else 1
 
