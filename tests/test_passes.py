@@ -38,7 +38,10 @@ def test_each_mode_notices_what_it_promises(tmp_path):
         'check("1.2", "this looks like σ²")': [],
         "assert False": [],
     }
-    cells = [nbformat.v4.new_code_cell(code, outputs=out) for code, out in sources.items()]
+    cells = [
+        nbformat.v4.new_code_cell(code, outputs=outputs, execution_count=1)
+        for code, outputs in sources.items()
+    ]
     for mode in EXPECTED:
         folder = tmp_path / f"{mode}-drawn"
         write_notebooks([], folder)
