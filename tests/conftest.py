@@ -69,6 +69,14 @@ def index(vae, drawn):
 
 
 @pytest.fixture(scope="session")
+def playground_models(drawn):
+    """What the playground computes with, by latent size."""
+    from vae_course.publish.playground.export import exported
+
+    return {latent_dim: exported(drawn, latent_dim) for latent_dim in (10, 2)}
+
+
+@pytest.fixture(scope="session")
 def playground_folder(drawn, tmp_path_factory):
     """The playground's page, built on drawn garments."""
     from vae_course.publish.playground.build import build

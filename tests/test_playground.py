@@ -12,7 +12,7 @@ from PIL import Image
 
 from vae_course import ROOT
 from vae_course.publish.playground.build import PAGE, remove_link, server
-from vae_course.publish.playground.export import GARMENTS, exported, on_one_sheet
+from vae_course.publish.playground.export import GARMENTS, on_one_sheet
 from vae_lib import gated_search, roundtrip
 
 DIMS = [10, 2]
@@ -114,8 +114,8 @@ def test_the_sheets_hold_every_garment_without_loss(playground_folder, manifest,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", DIMS)
-def test_its_presets_are_what_they_say(manifest, drawn, latent_dim):
-    index = exported(drawn, latent_dim).index
+def test_its_presets_are_what_they_say(manifest, playground_models, latent_dim):
+    index = playground_models[latent_dim].index
     presets = {each["id"]: each["z"] for each in manifest["models"][str(latent_dim)]["presets"]}
     disagree, far = presets["disagree"], presets["far"]
     by_rule = [set(index.search(disagree, K, rule).indices.tolist()) for rule in RULES[:2]]
@@ -147,9 +147,11 @@ def student_t(index, z: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", DIMS)
-def test_it_computes_what_vae_lib_computes(chromium, playground_address, drawn, latent_dim):
+def test_it_computes_what_vae_lib_computes(
+    chromium, playground_address, playground_models, latent_dim
+):
     """Pictures within 1/255, scores to four digits, the same ten garments for every z and rule."""
-    model = exported(drawn, latent_dim)
+    model = playground_models[latent_dim]
     z = queries(model, latent_dim)
     page = chromium.new_page()
     page.goto(playground_address)

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from vae_course import ROOT
-from vae_course.publish.playground.export import exported
 from vae_lib import gated_search, roundtrip
 from vae_lib.pictures import as_garment
 
@@ -80,8 +79,8 @@ def page(shared_page):
 
 
 @pytest.fixture(scope="module")
-def model(drawn):
-    return exported(drawn, 10)
+def model(playground_models):
+    return playground_models[10]
 
 
 def link(z, rows="likelihood,euclidean", view="sliders"):
@@ -266,8 +265,8 @@ def first_of(page, end: int) -> int:
     return int(re.search(r" (\d+),", page.locator(".end").nth(end).inner_text())[1])
 
 
-def test_the_map_is_dragged_and_names_the_winners(page, drawn):
-    flat = exported(drawn, 2)
+def test_the_map_is_dragged_and_names_the_winners(page, playground_models):
+    flat = playground_models[2]
     visit(page, link([0.5, -1], view="map"))
     page.locator("html[data-view=map]").wait_for()
     assert_truthful(page, flat)
@@ -286,7 +285,7 @@ def test_the_map_is_dragged_and_names_the_winners(page, drawn):
         assert page.locator("#map-reading .under").nth(which).inner_text().endswith(f" {winner}")
     page.get_by_role("button", name="Undo").click()
     assert shown_z(page) == [0.5, -1]
-    page.locator(".colors[width='256']").wait_for(timeout=60 * SECONDS)
+    page.locator(".colors[width='128']").wait_for(timeout=60 * SECONDS)
 
 
 def test_an_uploaded_picture_is_prepared_as_the_library_does(page, model):
