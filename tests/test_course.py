@@ -60,6 +60,20 @@ def test_conda_installs_what_the_project_lists():
     assert {"lab", "test"} <= set(PROJECT["optional-dependencies"])
 
 
+def test_binder_installs_what_conda_installs():
+    here, binder = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("environment.yml", "binder/environment.yml")
+    )
+    conda, for_binder = here["dependencies"].pop()["pip"], binder["dependencies"].pop()["pip"]
+    assert binder == here
+    assert for_binder == [
+        "--extra-index-url https://download.pytorch.org/whl/cpu",
+        conda[0].replace(" ", " ../"),
+        conda[1].replace(" .", " ..").replace(",test", ""),
+    ]
+
+
 def test_no_pin_names_a_host_or_a_local_build():
     text = (ROOT / "constraints.txt").read_text()
     assert not re.search(r"https?:|file:|\+cpu|--", text)

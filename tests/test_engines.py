@@ -252,10 +252,18 @@ def test_a_missing_benchmark_is_named(tmp_path):
         load_benchmark(tmp_path / "none.json")
 
 
-def test_the_readme_shows_the_table_of_the_stored_benchmark():
-    from vae_course.quality.bench import table_of
+def test_the_pages_show_the_tables_of_the_stored_benchmark():
+    from vae_course.quality import bench
 
-    assert table_of(load_benchmark()) in (ROOT / "README.md").read_text(encoding="utf-8")
+    found = load_benchmark()
+    for page, table in (
+        (bench.README, bench.short_table_of(found)),
+        (bench.PAGE, bench.table_of(found)),
+    ):
+        text = page.read_text(encoding="utf-8")
+        assert table in text
+        assert bench.with_table(text, table) == text
+    assert len(bench.short_table_of(found).splitlines()) == 6
 
 
 # --- Milvus, embedded -----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from vae_course.publish.playground import build as playground
 from vae_course.publish.references import as_markdown, references
 from vae_lib import load_images
 
+BENCHMARK = ROOT / "docs" / "benchmark.md"
 SITE = ROOT / "build" / "site"
 PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_course.exercises"]
 
@@ -40,8 +41,8 @@ def gather(folder: Path) -> None:
         page.mkdir(parents=True)
     for name in ("index.md", "glossary.md"):
         shutil.copy(ROOT / "docs" / name, folder)
-    for picture in pictures():
-        shutil.copy(picture, folder / "docs")
+    for file in (BENCHMARK, *pictures()):
+        shutil.copy(file, folder / "docs")
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
 
@@ -53,7 +54,7 @@ def pictures() -> list[Path]:
 
 def without_dead_links(markdown: str, folder: Path) -> str:
     """Keep the text alone of a link to a file of ours that is not on the site: LICENSE, say."""
-    published = [*notebook_paths(), *pictures()]
+    published = [BENCHMARK, *notebook_paths(), *pictures()]
 
     def checked(link: re.Match) -> str:
         text, target = link.groups()
@@ -93,8 +94,10 @@ def library_page() -> str:
         package = importlib.import_module(name)
         lines += [*heading(name, "-"), f".. automodule:: {name}", "   :no-members:", ""]
         rooms: dict[str, list[str]] = {}  # what each module holds
-        for thing in vars(package).values():
-            if callable(thing) and getattr(thing, "__name__", None) in package.__all__:
+        # the order of the imports; Explorer comes last, since it is imported when it is first used
+        names = dict.fromkeys([*vars(package), *package.__all__])
+        for thing in (getattr(package, each) for each in names if each in package.__all__):
+            if callable(thing) and hasattr(thing, "__name__"):
                 kind = "class" if isinstance(thing, type) else "function"
                 directive = f".. auto{kind}:: {name}.{thing.__name__}"
                 rooms.setdefault(thing.__module__, []).extend([directive, ""])
