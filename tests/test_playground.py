@@ -13,7 +13,7 @@ from PIL import Image
 from vae_course import ROOT
 from vae_course.publish.playground.build import PAGE, remove_link, server
 from vae_course.publish.playground.export import GARMENTS, on_one_sheet
-from vae_lib import gated_search, roundtrip
+from vae_lib import PosteriorIndex, encode_dataset, gated_search, load_pretrained, roundtrip
 
 DIMS = [10, 2]
 QUERIES = 200
@@ -136,6 +136,24 @@ def queries(page, latent_dim: int) -> torch.Tensor:
     prior = torch.randn(third, latent_dim, generator=generator)
     uniform = 10 * torch.rand(QUERIES - 2 * third, latent_dim, generator=generator) - 5
     return torch.cat([near, prior, uniform])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latent_dim", DIMS)
+def test_sixteen_bits_are_enough(playground_models, drawn, latent_dim, record_property):
+    """With the shipped weights in float32, pictures and rows are nearly the same."""
+    page, vae = playground_models[latent_dim], load_pretrained("drawn", latent_dim)
+    index = PosteriorIndex(encode_dataset(vae, drawn.train_images[:GARMENTS]))
+    z = queries(page, latent_dim)
+    difference = (page.vae.decode(z) - vae.decode(z)).abs().max().item()
+    assert difference <= 1 / 255
+    notes = [f"d = {latent_dim}: pictures differ by at most {255 * difference:.2f} grey levels"]
+    for rule in RULES[:4]:
+        first, second = (each.search(z, K, rule).indices for each in (page.index, index))
+        kept = (first[:, :, None] == second[:, None, :]).any(dim=2).double().mean().item()
+        assert kept >= 0.99, rule
+        notes.append(f"{rule} keeps {100 * kept:.2f} % of the first ten")
+    record_property("note", "; ".join(notes))
 
 
 def student_t(index, z: torch.Tensor) -> torch.Tensor:

@@ -130,6 +130,7 @@ test("challenges notice that they are met, and only then", () => {
 
 test("numbers as text", () => {
   assert.equal(number(-1.005, 1), "−1.0");
+  assert.equal(number(-0.001, 1), "0.0");
   assert.equal(percent(0.0001), "< 0.1 %");
   assert.equal(percent(0.98), "98.0 %");
   assert.equal(scoreText(-1234.5, false), "−1235");

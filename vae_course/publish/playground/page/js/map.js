@@ -55,7 +55,7 @@ export class Plane {
     );
     byId("map-reading", HTMLDivElement).replaceChildren(
       element("h2", {}, "The map"),
-      element("p", { class: "small" }, "Every place has the colour of the class of the garment that wins there."),
+      element("p", { class: "small" }, "The colour of a place is the class of its winner."),
       this.legend,
       element("p", { class: "small" }, "Who wins where you point:"),
       ...this.under.map(({ canvas, text }, row) => element("p", { class: `under lane-${row}` }, canvas, text)),

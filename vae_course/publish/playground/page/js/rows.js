@@ -7,6 +7,9 @@ import { largestFirst } from "./rules.js";
 import { percent, scoreText } from "./text.js";
 
 export const SHOWN = 10;
+const TIP = matchMedia("(hover: hover)").matches
+  ? "Point at a garment to see why, click to go to its z."
+  : "Tap a garment to see why, tap again to go to its z.";
 
 /**
  * @typedef {import("./scene.js").Scene} Scene
@@ -40,7 +43,7 @@ export class Row {
       calls.chose(/** @type {RowRule} */ (this.select.value));
     });
     this.help = element("p", { class: "help" });
-    this.shared = element("p", { class: "shared" });
+    this.shared = element("p", which ? { class: "shared" } : { class: "tip" });
     this.tiles = Array.from({ length: SHOWN }, () => this.tile(calls));
     this.list = element("ol", {}, ...this.tiles.map(({ button }) => element("li", {}, button)));
     root.append(
@@ -106,7 +109,7 @@ export class Row {
     const row = answer?.rows[this.which];
     if (!answer || !row || !garments) return;
     setText(this.help, helpText(rule, answer.familiar));
-    setText(this.shared, this.which ? sharedText(answer.shared.size) : "");
+    setText(this.shared, this.which ? sharedText(answer.shared.size) : TIP);
     this.root.classList.toggle("far", !answer.familiar && row.probabilities !== undefined);
     this.list.setAttribute("aria-label", `Nearest by ${this.rules?.[rule].name}`);
     const isDistance = !largestFirst(row.ranksBy);

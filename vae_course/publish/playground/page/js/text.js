@@ -1,12 +1,13 @@
 /** Numbers as text. */
 
 /**
- * Return a number with a true minus sign.
+ * Return a number with a true minus sign; zero has none.
  * @param {number} value
  * @param {number} digits after the point
  */
 export function number(value, digits = 2) {
-  return value.toFixed(digits).replace("-", "−");
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
 
 /**
