@@ -4,9 +4,12 @@ Needs a browser: without one, these tests skip and say how to get it; in CI, on 
 """
 
 import base64
+import contextlib
 import io
+import os
 import re
 import shutil
+import signal
 import statistics
 import time
 from pathlib import Path
@@ -80,7 +83,7 @@ def lab_page(chromium, lab):
     """Notebook 00, all its cells run."""
     page = open_in_lab(chromium, lab, "00_start_here.ipynb")
     # the cells below the explorer move its sliders; wait until they are through
-    page.locator(EXPLORER).get_by_text("Far from anything").wait_for(timeout=60 * SECONDS)
+    page.locator(EXPLORER).get_by_text("No garment of this wardrobe").wait_for(timeout=60 * SECONDS)
     page.evaluate(f"document.querySelector('{EXPLORER}').scrollIntoView()")
     yield page
     page.close()
@@ -88,8 +91,8 @@ def lab_page(chromium, lab):
 
 @pytest.fixture(scope="module")
 def app_page(chromium):
-    with serve("app", "--theme=dark", VAE_LIB_IMAGES="drawn") as (address, token):
-        page = chromium.new_page(viewport=WIDE)
+    with serve("app", VAE_LIB_IMAGES="drawn") as (address, token):
+        page = chromium.new_page(viewport=WIDE, color_scheme="dark")
         page.watch = Watch(page, address)
         page.address = address
         page.goto(f"{address}/?token={token}")
@@ -321,7 +324,8 @@ def test_the_mouse_is_told_what_ticks_and_garments_are(page):
         assert box.locator("span").get_attribute("title") == panel.TICKS[name]
         assert box.locator("input").get_attribute("title") == panel.TICKS[name]
     first = page.locator(f"{EXPLORER} .vae-row li").first
-    assert first.get_attribute("title") == f"garment {first.get_attribute('data-garment')}"
+    garment = first.get_attribute("data-garment")
+    assert first.get_attribute("title").startswith(f"garment {garment}, ")
 
 
 def test_the_tab_key_reaches_every_control(page):
@@ -329,7 +333,7 @@ def test_the_tab_key_reaches_every_control(page):
         "grid => grid.querySelector('[role=slider]').focus()"
     )
     reached = set()
-    for _ in range(45):
+    for _ in range(80):
         reached.add(
             page.evaluate(
                 """() => { const e = document.activeElement;
@@ -357,7 +361,8 @@ def test_axe_finds_no_fault(theme, request):
     wait_for_z(page, [6.0] + [0.0] * 9)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.mouse.move(0, 0)
-    results = axe_playwright.Axe().run(page, context=EXPLORER)
+    # in the app the whole page is ours, in the lab only the explorer
+    results = axe_playwright.Axe().run(page, context=EXPLORER if where == "lab" else None)
     if where == "lab" and shade == "dark":
         set_lab_theme(page, "JupyterLab Light")
     found = [
@@ -380,28 +385,201 @@ def set_lab_theme(page, theme: str) -> None:
     page.wait_for_timeout(500)  # the style sheet is loaded after the attribute is set
 
 
-@pytest.mark.parametrize("size", [WIDE, HALF], ids=["wide", "half"])
-def test_it_fits_without_scrolling(page, size):
-    page.set_viewport_size(size)
-    in_lab = page.locator(".jp-NotebookPanel").count() > 0
-    if in_lab and size is HALF:
-        page.keyboard.press("Control+b")  # hides the list of files
-        page.wait_for_timeout(1000)
-    box = page.locator(EXPLORER).bounding_box()
+def track_widths(page) -> list[float]:
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".vae-line .noUi-target")]
+          .map((track) => track.getBoundingClientRect().width)"""
+    )
+
+
+def spilt(page) -> int:
+    """Return how many pixels of the explorer lie beyond its right edge."""
+    return page.evaluate(
+        f"""() => {{ const e = document.querySelector("{EXPLORER}");
+          const edge = e.getBoundingClientRect().right;
+          return Math.max(...[...e.querySelectorAll("button, input, .vae-row li, .noUi-target")]
+            .map((part) => part.getBoundingClientRect().right - edge)) }}"""
+    )
+
+
+@pytest.mark.parametrize("width", [272, 390, 640, 820, 1280, 1600])
+def test_the_app_fits_every_window(app_page, width):
+    app_page.set_viewport_size({"width": width, "height": 800})
+    app_page.wait_for_timeout(500)
+    tracks, beyond = track_widths(app_page), spilt(app_page)
+    scrolls = app_page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    tops = app_page.evaluate(
+        """() => [...document.querySelectorAll(".vae-line")].map((line) => line.offsetTop)"""
+    )
+    boxes = app_page.locator(".vae-line input[type=number]").first.is_visible()
+    app_page.set_viewport_size(WIDE)
+    assert min(tracks) >= 120
+    assert beyond <= 0
+    assert scrolls <= 0
+    if width < 440:
+        assert len(set(tops)) == 10  # one column
+    assert boxes == (width >= 300)
+
+
+def test_the_lab_fits_half_a_window_with_the_list_of_files_open(lab_page):
+    lab_page.set_viewport_size(HALF)
+    lab_page.wait_for_timeout(1000)
+    tracks, beyond = track_widths(lab_page), spilt(lab_page)
+    files = lab_page.locator("#jp-left-stack").is_visible()
+    lab_page.set_viewport_size(WIDE)
+    assert files
+    assert min(tracks) >= 120
+    assert beyond <= 0
+
+
+def test_picture_and_first_row_stand_in_one_window(page):
     room = page.evaluate(
         """() => (document.querySelector(".jp-WindowedPanel-outer") ?? document.documentElement)
           .clientHeight"""
     )
-    spilt = page.evaluate(
-        f"""() => {{ const e = document.querySelector("{EXPLORER}");
-          return e.scrollWidth - e.clientWidth }}"""
+    top = page.locator(EXPLORER).bounding_box()["y"]
+    row = page.locator(f"{EXPLORER} .vae-row").first.bounding_box()
+    assert row["y"] + row["height"] - top <= room
+
+
+def test_nothing_is_smaller_than_a_finger(page):
+    sizes = page.evaluate(
+        f"""() => [...document.querySelectorAll(["button", "label.widget-label-basic", ".vae-wrap "
+          + ".widget-text input"].map((part) => "{EXPLORER} " + part).join())]
+          .map((part) => [part.textContent, part.offsetHeight])"""
     )
-    if in_lab and size is HALF:
-        page.set_viewport_size(WIDE)
-        page.keyboard.press("Control+b")
-    assert box["width"] > 480
-    assert box["height"] <= room
-    assert spilt <= 0
+    assert [part for part in sizes if part[1] < 32] == []
+
+
+def test_rows_do_not_jump(page):
+    def top() -> float:
+        return page.locator(f"{EXPLORER} .vae-rows").bounding_box()["y"]
+
+    before = top()
+    for name in ("From a posterior", "From the prior", "Round trip", "Undo"):
+        z = shown_z(page)
+        page.locator(EXPLORER).get_by_role("button", name=name, exact=True).click()
+        until(page, lambda page, z: shown_z(page) != z, z)
+        assert top() == before, name
+
+
+def test_a_garment_under_the_mouse_shows_its_posterior_on_every_slider(page, index):
+    garment = shown_rows(page)["likelihood"][4]
+    item = page.locator(f'{EXPLORER} [data-rule="likelihood"] li').nth(4)
+    item.hover()
+    band = page.locator(f"{EXPLORER} .vae-band").first
+    until(page, lambda page: band.is_visible())
+    shares = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".vae-line")].map((line) => {
+          const track = line.querySelector(".noUi-target").getBoundingClientRect();
+          const band = line.querySelector(".vae-band").getBoundingClientRect();
+          return [line.querySelector("[role=slider]").ariaLabel, [band.left, band.right]
+            .map((edge) => (edge - track.left) / track.width)] }))"""
+    )
+    q = index.posteriors
+    for j in range(10):
+        low, high = (q.mean[garment, j] + side * q.std[garment, j] for side in (-1, 1))
+        expected = [(float(edge) + 5) / 10 for edge in (low, high)]
+        assert shares[f"z{j + 1}"] == pytest.approx(expected, abs=0.02)
+    assert f"garment {garment}," in page.locator(".vae-help").inner_text()
+    item.click()
+    wait_for_z(page, q.mean[garment].tolist())
+
+
+def test_a_finger_marks_a_garment_first_and_goes_there_second(chromium, app_page, index):
+    context = chromium.new_context(
+        has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800}
+    )
+    context.add_cookies(app_page.context.cookies())
+    phone = context.new_page()
+    phone.goto(app_page.address, timeout=120 * SECONDS)
+    phone.locator(f"{EXPLORER} .vae-row").first.wait_for(timeout=120 * SECONDS)
+    z, garment = shown_z(phone), shown_rows(phone)["euclidean"][3]
+    item = phone.locator(f'{EXPLORER} [data-rule="euclidean"] li button').nth(3)
+    item.tap()
+    until(phone, lambda page: page.locator(".vae-band").first.is_visible())
+    assert phone.locator(".vae-band").first.is_visible()
+    assert shown_z(phone) == z
+    item.tap()
+    wait_for_z(phone, index.posteriors.mean[garment].tolist())
+    phone.get_by_text("gate", exact=True).tap()
+    until(phone, lambda page: "gate" in shown_rows(page))
+    assert phone.locator(".vae-help").inner_text() == panel.TICKS["gate"]
+    context.close()
+
+
+def test_two_z_are_pinned_and_a_key_walks_between_them(page, index):
+    explorer = page.locator(EXPLORER)
+    for name, garment in (("A", "3"), ("B", "17")):
+        box = explorer.get_by_label("garment", exact=True)
+        box.fill(garment)
+        box.press("Enter")
+        wait_for_z(page, index.posteriors.mean[int(garment)].tolist())
+        explorer.get_by_role("button", name=f"Pin {name}").click()
+        explorer.get_by_text(f"Pinned as {name}.").wait_for()
+    walk = explorer.get_by_role("slider", name="A to B")
+    walk.press("End")
+    wait_for_z(page, index.posteriors.mean[17].tolist())
+    walk.press("Home")
+    wait_for_z(page, index.posteriors.mean[3].tolist())
+
+
+def test_the_box_of_z_is_rounded_for_the_eye_and_exact_underneath(page):
+    z = [0.123456789, *[0.0] * 9]
+    box = page.locator(EXPLORER).get_by_label("z", exact=True)
+    box.fill(str(z))
+    box.press("Enter")
+    wait_for_z(page, z)
+    page.locator(EXPLORER).get_by_role("button", name="Undo").focus()
+    until(page, lambda page: box.input_value().startswith("≈ [0.123, 0.0"))
+    assert box.input_value().startswith("≈ [0.123, 0.0")
+    box.focus()
+    assert box.input_value() == str(z)
+    box.press("End")
+    box.press("ArrowLeft")
+    box.type("5")  # the last number is 0.05 now
+    box.press("Enter")
+    wait_for_z(page, [*z[:9], 0.05])
+    assert shown_z(page) == [*z[:9], 0.05]
+
+
+def test_a_copy_without_https_says_that_it_cannot(page):
+    copy = page.locator(EXPLORER).get_by_role("button", name="Copy z")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined,"
+                  " configurable: true})")  # fmt: skip
+    copy.click()
+    page.get_by_role("button", name="Copying needs https").wait_for()
+    page.evaluate("delete navigator.clipboard")
+    copy.wait_for(timeout=10 * SECONDS)
+
+
+def test_z_stands_in_the_address_of_the_app(app_page, index):
+    app_page.locator(EXPLORER).get_by_role("button", name="From the prior").click()
+    z = settled_z(app_page)
+    until(app_page, lambda page: page.url.endswith(f"#z={z}".replace(" ", "")))
+    assert app_page.url.endswith(f"#z={z}".replace(" ", ""))
+    app_page.reload(timeout=120 * SECONDS)
+    app_page.locator(f"{EXPLORER} .vae-row").first.wait_for(timeout=120 * SECONDS)
+    wait_for_z(app_page, z)
+    assert shown_z(app_page) == z
+
+
+def test_the_app_says_when_its_kernel_is_gone(app_page):
+    context = app_page.context.browser.new_context()
+    context.add_cookies(app_page.context.cookies())
+    page = context.new_page()
+    page.goto(app_page.address, timeout=120 * SECONDS)
+    page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
+    assert not page.locator("#gone").is_visible()
+    kernel = re.search(r'"kernelId": ?"([\w-]+)"', page.content())[1]
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if kernel.encode() in process.read_bytes():
+                os.kill(int(process.parent.name), signal.SIGKILL)
+    page.get_by_text("This page's kernel has stopped.").wait_for(timeout=60 * SECONDS)
+    context.close()
 
 
 def test_the_app_shows_no_code_and_takes_only_its_token(app_page):

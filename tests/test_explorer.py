@@ -1,23 +1,40 @@
 """The explorer without a browser: set a slider, press a button, read the state."""
 
 import asyncio
+import base64
 import dataclasses
+import datetime
+import gc
 import html
 import io
+import json
 import re
 import time
+import weakref
 
+import ipywidgets as widgets
+import numpy as np
 import pytest
 import scipy.stats
 import torch
 from PIL import Image
 
-from vae_lib import Explorer, PosteriorIndex, encode_dataset, gated_search, roundtrip
+from vae_lib import (
+    VAE,
+    Explorer,
+    PosteriorIndex,
+    encode_dataset,
+    gated_search,
+    load_folder,
+    load_pretrained,
+    roundtrip,
+)
+from vae_lib.explorer import plane
 from vae_lib.explorer.pacing import Pacer
-from vae_lib.explorer.png import garment_png
 from vae_lib.explorer.rows import percent
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
-from vae_lib.explorer.state import ROW_RULES, text_to_z
+from vae_lib.explorer.state import ROW_RULES, score_parts, text_to_z
+from vae_lib.explorer.thumbnails import picture_png
 from vae_lib.posteriors import Posteriors
 
 
@@ -46,7 +63,9 @@ def assert_consistent(explorer, vae, index):
     low, high = explorer._scale.low, explorer._scale.high
     clipped = [min(max(place, low), high) for place in places]
     assert [slider.value for slider in explorer.sliders] == clipped
-    assert text_to_z(explorer.panel.z_box.value, 10) == list(explorer.z)
+    eye = text_to_z(explorer.panel.z_box.value.removeprefix("≈ "), 10)
+    assert eye == [round(value, 3) for value in explorer.z]
+    assert shown_z(explorer) == list(explorer.z)
     with torch.no_grad():
         decoded = vae.decode(torch.tensor([explorer.z], dtype=torch.float64)).flatten() * 255
     assert (pixels(explorer.picture.value) - decoded).abs().max() <= 1
@@ -64,7 +83,12 @@ def garments_of_row(explorer, rule: str) -> list[int]:
 
 
 def reading(explorer) -> str:
-    return html.unescape(re.sub(r"<[^>]+>", " ", explorer.reading.value))
+    shown = explorer.reading.value + explorer.panel.status.value
+    return html.unescape(re.sub(r"<[^>]+>", " ", shown))
+
+
+def shown_z(explorer) -> list[float]:
+    return json.loads(re.search(r'data-z="(.*?)"', explorer.reading.value).group(1))
 
 
 def outside(explorer) -> list[bool]:
@@ -97,7 +121,7 @@ def test_a_z_outside_the_sliders_is_kept_exactly_and_said(explorer, vae, index):
     assert list(explorer.z) == [7.25] + [0.1] * 8 + [-100.0]
     assert_consistent(explorer, vae, index)
     assert "searched as it is: z1 = 7.25, z10 = −100.00" in reading(explorer)
-    assert "Far from anything the model has seen" in reading(explorer)
+    assert "No garment of this wardrobe lies near." in reading(explorer)
     assert outside(explorer) == [True] + [False] * 8 + [True]
     explorer.reset()
     assert "Outside" not in reading(explorer)
@@ -129,9 +153,11 @@ def test_a_box_that_is_no_use_is_put_back(explorer, vae, index, junk):
     assert explorer.panel.message.value == ""
 
 
-def test_every_button_has_a_test(explorer):
-    named = {"From the prior", "From a posterior", "Uniform", "A garment's z", "Round trip"}
-    assert set(explorer.panel.buttons) == named | {"Reset"}
+def test_every_button_says_what_it_does(explorer):
+    draws = {"From the prior", "From a posterior", "Uniform", "A garment's z"}
+    presets = {"The rules disagree", "Far but certain"}
+    changes = {"Round trip", "Reset", "Undo", "Pin A", "Pin B"}
+    assert set(explorer.panel.buttons) == draws | presets | changes
     assert all(button.tooltip for button in explorer.panel.buttons.values())
 
 
@@ -181,7 +207,7 @@ def test_a_draw_from_a_posterior_is_mean_plus_std_times_eps(explorer, index):
 def test_start_from_a_garment(explorer, vae, index, drawn):
     explorer.panel.buttons["A garment's z"].click()
     assert torch.tensor(explorer.z).float() in index.posteriors.mean
-    assert "Near something the model has seen" in reading(explorer)
+    assert "A garment of this wardrobe lies near." in reading(explorer)
     for _ in range(2):  # the same number twice: the box is emptied in between
         explorer.reset()
         explorer.panel.garment_box.value = "17"
@@ -249,11 +275,9 @@ def test_junk_is_explained_and_left_to_be_mended(explorer, junk, message):
 
 def test_percentiles_change_the_scale_and_not_z(explorer, vae, index):
     explorer.z = [0.123, -7.5, *[0.0] * 8]
-    shown = explorer.rows.value
     explorer.panel.percentile_box.value = True
     assert explorer.percentiles
     assert list(explorer.z) == [0.123, -7.5, *[0.0] * 8]
-    assert explorer.rows.value == shown
     assert_consistent(explorer, vae, index)
     assert explorer.sliders[0].value == pytest.approx(100 * scipy.stats.norm.cdf(0.123))
     assert (explorer.sliders[0].min, explorer.sliders[0].max) == (0.5, 99.5)
@@ -325,7 +349,7 @@ def test_familiarity_is_told_against_the_quantile(explorer, index):
     for z in ([0.0] * 10, [5.0, -5.0] * 5):
         explorer.z = z
         smallest = index.mahalanobis2(z).item()
-        word, sign = ("Near", "<") if smallest < quantile else ("Far", "≥")
+        word, sign = ("A garment", "<") if smallest < quantile else ("No garment", "≥")
         text = reading(explorer)
         assert f"Mahalanobis² {smallest:.1f} {sign} {quantile:.1f}" in text
         assert word in text
@@ -339,13 +363,14 @@ def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):
     assert 0 < len(shared) < 10  # or this test would say little
     assert f"{len(shared)} of 10 in common." in reading(explorer)
     marked = re.findall(
-        r'data-garment="(\d+)" class=vae-shared.*?badge">(\d+)<', explorer.rows.value
+        r'data-garment="(\d+)" class=vae-shared.*?badge" aria-hidden="true">(\d+)<',
+        explorer.rows.value,
     )
     assert {(int(g), int(place)) for g, place in marked} == {
         (garment, rows[0].index(garment) + 1) for garment in shared
     }
     assert len(marked) == 2 * len(shared)
-    named = re.findall(r'data-garment="(\d+)"[^>]* title="garment (\d+)"', explorer.rows.value)
+    named = re.findall(r'data-garment="(\d+)"[^>]* title="garment (\d+),', explorer.rows.value)
     assert [int(number) for number, _ in named] == [*rows[0], *rows[1]]
     assert all(number == shown for number, shown in named)
     explorer.rules = [*explorer.rules, "gate"]
@@ -384,7 +409,7 @@ def test_the_picture_is_described(explorer, drawn):
 
 def test_sliders_are_laid_out_by_what_they_say(explorer):
     kl = explorer.kl_per_dimension
-    lines = explorer.panel.view.children[0].children
+    lines = explorer.panel.view.children[0].children[1].children
     placed = [line.children[0].description for line in lines]
     assert placed == [f"z{j + 1}" for j in sorted(range(10), key=lambda j: -kl[j])]
 
@@ -396,7 +421,7 @@ def test_dead_dimensions_are_said_to_be_unused(vae, index, drawn):
     assert explorer.unused == [j == 4 for j in range(10)]
     assert explorer.sliders[4].description == "z5 unused"
     assert ["vae-unused" in slider._dom_classes for slider in explorer.sliders] == explorer.unused
-    last = explorer.panel.view.children[0].children[-1]
+    last = explorer.panel.view.children[0].children[1].children[-1]
     assert last.children[0] is explorer.sliders[4]
 
 
@@ -412,8 +437,8 @@ def test_a_saved_notebook_holds_a_picture_with_alt_text(explorer):
 
 def test_a_garment_as_a_png_file(drawn):
     garment = drawn.train_images[0]
-    assert pixels(garment_png(garment)).equal(garment.flatten().long())
-    assert pixels(garment_png(garment / 255)).equal(garment.flatten().long())
+    assert pixels(picture_png(garment)).equal(garment.flatten().long())
+    assert pixels(picture_png(garment / 255)).equal(garment.flatten().long())
 
 
 def test_parts_that_do_not_belong_together_are_refused(vae, index, drawn):
@@ -455,6 +480,205 @@ def test_the_echo_of_another_scale_changes_nothing(explorer, vae, index):
         slider.set_state({"value": slider.min + steps * slider.step})
     assert list(explorer.z) == [0.333] * 10
     assert_consistent(explorer, vae, index)
+
+
+def test_undo_goes_back_one_change_at_a_time(explorer, vae, index):
+    explorer.garment_z(3)
+    explorer.reset()
+    for value in (0.5, 0.6, 0.7):  # one drag
+        explorer.sliders[2].value = value
+    explorer.sliders[4].value = 1.0
+    undo = explorer.panel.buttons["Undo"]
+    expected = [
+        [0.0, 0.0, 0.7, *[0.0] * 7],
+        [0.0] * 10,
+        index.posteriors.mean[3].tolist(),
+        [0.0] * 10,
+    ]
+    for z in expected:
+        undo.click()
+        assert list(explorer.z) == z
+        assert_consistent(explorer, vae, index)
+    undo.click()
+    assert "Nothing to undo." in explorer.panel.message.value
+    assert list(explorer.z) == [0.0] * 10
+
+
+def test_a_walk_leads_from_one_pinned_z_to_the_other(explorer, vae, index):
+    walk = explorer.pins.walk
+    assert explorer.pins.view.layout.display == "none"
+    explorer.garment_z(3)
+    explorer.panel.buttons["Pin A"].click()
+    assert walk.disabled
+    explorer.garment_z(17)
+    explorer.panel.buttons["Pin B"].click()
+    assert not walk.disabled
+    assert explorer.pins.view.layout.display is None or explorer.pins.view.layout.display == ""
+    a, b = index.posteriors.mean[[3, 17]].double()
+    for share in (0.5, 1.0, 0.02):
+        walk.value = share
+        assert list(explorer.z) == pytest.approx((a + share * (b - a)).tolist(), abs=1e-9)
+        assert_consistent(explorer, vae, index)
+    for name, garment in (("A", 3), ("B", 17)):
+        card = html.unescape(explorer.pins.cards[name].value)
+        first = re.search(r'by log likelihood.*?alt="garment (\d+),', card).group(1)
+        assert int(first) == index.search(index.posteriors.mean[garment], 1).indices[0]
+    with pytest.raises(ValueError, match="name: expected 'A' or 'B', got 'C'"):
+        explorer.pin("C")
+
+
+def test_the_presets_keep_their_promise(explorer):
+    overlaps = []
+    for _ in range(20):
+        explorer.draw_from_posterior()
+        overlaps.append(len(explorer.answer.shared))
+    explorer.panel.buttons["The rules disagree"].click()
+    assert len(explorer.answer.shared) <= min(overlaps)
+    explorer.panel.buttons["Far but certain"].click()
+    assert not explorer.answer.familiar
+    assert explorer.neighbors["likelihood"].probabilities[0] > 0.99
+    assert "vae-is-far" in explorer.rows.value
+
+
+@pytest.mark.parametrize("rule", ROW_RULES)
+def test_the_parts_add_up_to_the_score(explorer, index, rule):
+    explorer.rules = [rule, "likelihood" if rule != "likelihood" else "euclidean"]
+    for z in ([0.3] * 10, [5.0, -5.0] * 5):
+        explorer.z = z
+        answer = explorer.answer
+        neighbors = answer.neighbors[rule]
+        total = score_parts(index, answer.searched[rule], neighbors.indices, rule).sum(dim=1)
+        is_distance = neighbors.probabilities is None
+        expected = neighbors.scores.square() if is_distance else neighbors.scores
+        assert torch.allclose(total, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("percentiles", [False, True])
+def test_each_garment_carries_its_posterior_as_places_on_the_sliders(explorer, index, percentiles):
+    explorer.percentiles = percentiles
+    explorer.garment_z(3)
+    scale = explorer._scale
+    row = re.search(r'data-rule="likelihood">(.*?)</ol>', explorer.rows.value).group(1)
+    for garment, text in re.findall(r'data-garment="(\d+)".*?data-marks=\'(.*?)\'', row):
+        marks = json.loads(text)
+        mean, std = (
+            index.posteriors[[int(garment)]].mean[0],
+            index.posteriors[[int(garment)]].std[0],
+        )
+        for mark, m, s in zip(marks, mean.tolist(), std.tolist(), strict=True):
+            ends = [scale.nearest(each) for each in (m - s, m, m + s)]
+            shares = [100 * (end - scale.low) / (scale.high - scale.low) for end in ends]
+            assert mark[:3] == pytest.approx(shares, abs=0.06)
+
+
+def test_a_closed_explorer_leaves_no_widget_and_no_memory(vae, index, drawn):
+    Explorer(vae, index, drawn).close()  # what is made once and stays
+    before = set(widgets.widget._instances)
+    explorer = Explorer(vae, index, drawn)
+    explorer.garment_z(3)
+    explorer.pin("A")
+    gone = weakref.ref(explorer), weakref.ref(explorer.panel), weakref.ref(explorer._pictures)
+    explorer.close()
+    del explorer
+    gc.collect()
+    assert set(widgets.widget._instances) <= before
+    assert [each() for each in gone] == [None] * 3
+
+
+def picture_file(pixels: torch.Tensor, kind: str = "png") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[0].numpy()).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def send(explorer, file: bytes) -> None:
+    """Choose a file, as the front end sends it."""
+    picture = {"name": "mine.png", "type": "image/png", "size": len(file), "content": file}
+    picture["last_modified"] = datetime.datetime.now(tz=datetime.UTC)
+    explorer.panel.upload.value = (picture,)
+
+
+def test_a_picture_can_ask(explorer, vae, index, drawn):
+    for _ in range(2):  # the same file twice
+        explorer.reset()
+        send(explorer, picture_file(drawn.test_images[5]))
+        expected = vae.encode(drawn.test_images[5:6]).mean[0]
+        assert torch.allclose(torch.tensor(explorer.z).float(), expected, atol=0.2)
+        assert "The μ of your picture; its σ runs from 0." in explorer.panel.message.value
+        assert_consistent(explorer, vae, index)
+    z = explorer.z
+    send(explorer, b"no picture")
+    assert "This picture could not be read: not a " in explorer.panel.message.value
+    assert explorer.z == z
+
+
+def test_photographs_keep_their_colours_proportions_and_names(vae, tmp_path):
+    colors = [(200, 30, 30), (30, 160, 60), (40, 60, 200)]
+    for number, color in enumerate(colors * 2):
+        folder = tmp_path / f"kind {number % 3}"
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (400, 600), color).save(folder / f"photo <{number}>.jpg")
+    images = load_folder(tmp_path)
+    index = PosteriorIndex(encode_dataset(vae, images.train_images))
+    explorer = Explorer(vae, index, images)
+    for garment, file in enumerate(images.train_files):
+        address = explorer._pictures.uri(garment)
+        photograph = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
+        assert photograph.height > photograph.width
+        shown = photograph.convert("RGB").getpixel((5, 5))
+        wanted = Image.open(file).getpixel((5, 5))
+        assert max(abs(a - b) for a, b in zip(shown, wanted, strict=True)) < 12
+        assert f'title="garment {garment}, ' in explorer.rows.value
+        assert html.escape(file.name) in explorer.rows.value
+    images.train_files[0].unlink()  # the model's own small picture is still there
+    explorer = Explorer(vae, index, images)
+    assert explorer._pictures.uri(0).startswith("data:image/png")
+
+
+@pytest.mark.parametrize("size", [(1, 20, 30), (3, 32, 32)])
+def test_pictures_of_any_size_as_png_files(size):
+    picture = torch.randint(256, size, dtype=torch.uint8)
+    read = torch.tensor(np.asarray(Image.open(io.BytesIO(picture_png(picture)))))
+    assert read.reshape(*size[1:], size[0]).movedim(-1, 0).equal(picture)
+    assert picture_png(picture / 255) == picture_png(picture)
+
+
+def test_of_many_sliders_the_strongest_are_shown(drawn):
+    wide = VAE(latent_dim=40)
+    index = PosteriorIndex(encode_dataset(wide, drawn.train_images[:50]))
+    few = dataclasses.replace(
+        drawn, train_images=drawn.train_images[:50], train_labels=drawn.train_labels[:50]
+    )
+    explorer = Explorer(wide, index, few)
+    _, grid, more, rest = explorer.panel.view.children[0].children
+    assert more.description == "Show 24 weaker dimensions"
+    assert len(grid.children) == 16
+    assert rest.children == ()
+    more.click()
+    lines = [*grid.children, *rest.children[0].children]
+    assert {id(line.children[0]) for line in lines} == {id(slider) for slider in explorer.sliders}
+    strengths = [explorer.kl_per_dimension[j] for j in explorer.panel.order]
+    assert strengths == sorted(strengths, reverse=True)
+    more.click()
+    assert rest.children == ()
+
+
+def test_a_latent_plane_has_a_map(drawn):
+    vae = load_pretrained("drawn", latent_dim=2)
+    index = PosteriorIndex(encode_dataset(vae, drawn.train_images[:500]))
+    few = dataclasses.replace(
+        drawn, train_images=drawn.train_images[:500], train_labels=drawn.train_labels[:500]
+    )
+    explorer = Explorer(vae, index, few)
+    assert explorer.plane.value.count('class="vae-plane"') == 2
+    for rule in plane.RULES:
+        picture = plane.winners_map(index, few, rule)
+        colors = plane.class_colors(10)
+        for row, column in ((0, 0), (20, 70), (45, 45), (80, 10)):
+            z = [-5 + 10 * (column + 0.5) / plane.CELLS, 5 - 10 * (row + 0.5) / plane.CELLS]
+            winner = index.search(z, 1, rule).indices[0]
+            shown, color = picture[:, row, column], colors[few.train_labels[winner]]
+            assert torch.nn.functional.cosine_similarity(shown, color, dim=0) > 0.9999
 
 
 def test_what_is_too_late_for_an_echo_is_a_move(explorer, monkeypatch):
@@ -500,6 +724,7 @@ def messages_of(explorer, monkeypatch) -> list[tuple[str, set[str]]]:
         ("picture", explorer.picture),
         ("rows", explorer.rows),
         ("reading", explorer.reading),
+        ("status", explorer.panel.status),
         ("z", explorer.panel.z_box),
         ("message", explorer.panel.message),
     ):
@@ -523,6 +748,7 @@ def test_one_change_is_one_redraw_and_sends_only_what_changed(explorer, monkeypa
         ("reading", "value"),
         ("rows", "value"),
         ("slider 4", "value"),
+        ("status", "value"),
         ("z", "value"),
     ]
     assert next(name for name, _ in sent if not name.startswith("slider")) == "picture"

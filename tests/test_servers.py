@@ -24,7 +24,7 @@ def started(monkeypatch):
 
     def popen(command, **_):
         commands.append(command)
-        return SimpleNamespace(wait=lambda: 0)
+        return SimpleNamespace(wait=lambda: 0, poll=lambda: 0, terminate=lambda: None)
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     return commands
@@ -108,11 +108,11 @@ def test_the_app_listens_on_this_machine_and_wants_a_token(started):
     from vae_course.commands import app
 
     assert app.main([]) == 0
-    assert [word for word in started[0] if "ip=" in word] == ["--Voila.ip=127.0.0.1"]
-    assert "--token" in started[0]
+    assert [word for word in started[-1] if "ip=" in word] == ["--Voila.ip=127.0.0.1"]
+    assert "--token" in started[-1]
     assert (
         "--Voila.kernel_websocket_connection_class=vae_course.commands.jupyter.NoDelay"
-        in started[0]
+        in started[-1]
     )
 
 
@@ -124,7 +124,7 @@ def test_the_app_stops_a_kernel_that_no_page_is_connected_to(started):
 
     app.main([])
     head = f"--{MappingKernelManager.__name__}."
-    options = [word.removeprefix(head).split("=") for word in started[0] if word.startswith(head)]
+    options = [word.removeprefix(head).split("=") for word in started[-1] if word.startswith(head)]
     assert all(MappingKernelManager.class_traits()[name].metadata["config"] for name, _ in options)
     manager = MappingKernelManager(**{name: int(value) for name, value in options})
     assert 0 < manager.cull_interval < manager.cull_idle_timeout <= 3600

@@ -59,6 +59,15 @@ def require(name: str, value: object, kind: type | tuple[type, ...], expected: s
         raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
 
 
+def require_one_picture_each(index: Any, images: Any) -> None:
+    """Raise a ValueError where an index does not hold one garment for each training image."""
+    if len(index) != len(images.train_images):
+        raise ValueError(
+            f"index: expected one garment for each of the {len(images.train_images)} "
+            f"training images, got {len(index)}"
+        )
+
+
 def is_plain(tensor: torch.Tensor) -> bool:
     """Check that a tensor is dense and has data (it is neither sparse nor on the meta device)."""
     return tensor.layout == torch.strided and tensor.device.type != "meta"

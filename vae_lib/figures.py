@@ -39,9 +39,19 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def draw_garment(axes: Axes, image: Float[Tensor, "1 28 28"], caption: str = "") -> None:
-    """Draw one garment, light on black as in the data set, with its caption below."""
-    pixels = image.detach().cpu().reshape(28, 28).numpy()
+def draw_garment(
+    axes: Axes, image: Float[Tensor, "channel height width"], caption: str = ""
+) -> None:
+    """Draw one picture, grey or RGB, at its own proportions, with its caption below.
+
+    Args:
+        axes: Where to draw.
+        image: Pixels as uint8, or as floats in [0, 1]; one channel for grey, three for RGB.
+        caption: Text below the picture.
+    """
+    pixels = image.detach().cpu().movedim(0, -1).squeeze(-1).numpy()
+    if image.dtype != torch.uint8:
+        pixels = pixels.clip(0, 1)
     scale = 255 if image.dtype == torch.uint8 else 1
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=scale, interpolation="nearest")
     axes.set(xticks=[], yticks=[])

@@ -5,6 +5,8 @@ token moves sliders and no more: of a visitor's messages, Voilà hands only thos
 kernel. What it would take besides, it is told here not to.
 """
 
+import base64
+import json
 import os
 import sys
 import tempfile
@@ -12,26 +14,26 @@ from pathlib import Path
 
 import nbformat
 
+from vae_course import ROOT
+from vae_course.commands import forks
 from vae_course.commands.children import run_until_it_ends
 from vae_course.commands.jupyter import ADDRESS, no_delay, prepare_kernels, refuse_other_addresses
 
 CODE = """\
-from vae_lib import Explorer, PosteriorIndex, encode_dataset, load_images, load_pretrained
+from vae_course.commands.forks import wardrobe
+from vae_lib import Explorer
 
-images = load_images("auto")
-vae = load_pretrained(images.name, latent_dim=10)
-explorer = Explorer(vae, PosteriorIndex(encode_dataset(vae, images.train_images)), images)
+explorer = Explorer(*wardrobe())
 explorer.garment_z(11)
 explorer
 """
-ABOUT = """\
-**Which garments are nearest to z?** The sliders set the ten numbers z, and a variational
-autoencoder turns them into the picture. The rows show the garments nearest to z by several rules:
-the *likelihood* asks under which garment's Gaussian z is most likely, *Euclidean distance* forgets
-how wide each Gaussian is. The line above the rows says whether the model has seen anything like z.
-What a slider, a tick or a button does is told by the mouse on it, and the number of a garment by
-the mouse on its picture; all else is in the course's notebooks.
-"""
+TITLE = "Which garments are nearest to z?"
+ABOUT = (
+    "Ten sliders set the code z, a variational autoencoder turns it into the picture, and the rows "
+    "show the garments that are nearest to z by several rules."
+)
+TEMPLATE = Path(__file__).with_suffix(".html.j2")
+ICON = ROOT / "docs" / "favicon.svg"
 LAST_WORD = [
     f"--Voila.ip={ADDRESS}",
     # a template is code, and Voilà would take the one that the address names
@@ -45,27 +47,9 @@ FORGOTTEN = [
     "--MappingKernelManager.cull_idle_timeout=600",
     "--MappingKernelManager.cull_interval=60",
 ]
-# Voilà's page as it is, but for a font that it would fetch from elsewhere, and nothing here uses,
-# and for a cookie: a page that is closed stops its kernel, and must show a cookie that Voilà does
-# not set (its issue 1458)
-TEMPLATE = """\
-{% extends 'voila/templates/lab/index.html.j2' %}
-{% import 'spinner.macro.html.j2' as spinner %}
-{% block notebook_css %}
-{{ resources.include_js('static/voila-style.js') }}
-{{ spinner.css() }}
-{{ super.super() }}
-<style>
-  .jp-mod-noOutputs.jp-mod-noInput { display: none; }
-  body .vae-explorer { margin: 0 auto; }
-  body .jp-MarkdownCell { max-width: 960px; margin: 16px auto; }
-</style>
-<script>
-  if (!/\\b_xsrf=/.test(document.cookie))
-    document.cookie = `_xsrf=${crypto.randomUUID().replaceAll("-", "")}; path=/; SameSite=Strict`;
-</script>
-{% endblock %}
-"""
+# Jupyter would start a dead kernel anew, which knows nothing of the page; like this, the page hears
+# of it
+NOT_AGAIN = ["--KernelRestarter.restart_limit=0"]
 
 
 def write_template(folder: Path) -> None:
@@ -73,34 +57,54 @@ def write_template(folder: Path) -> None:
     template = folder / "voila" / "templates" / "explorer"
     template.mkdir(parents=True)
     (template / "conf.json").write_text('{"base_template": "lab"}')
-    (template / "index.html.j2").write_text(TEMPLATE)
+    (template / "index.html.j2").write_text(TEMPLATE.read_text(encoding="utf-8"), "utf-8")
+
+
+def write_kernel(folder: Path, socket: Path) -> None:
+    """Write the kernel that the page runs, where Jupyter looks for one named explorer."""
+    kernel = folder / "kernels" / "explorer"
+    kernel.mkdir(parents=True)
+    command = [*forks.PROGRAM, str(socket), "{connection_file}"]
+    if not forks.CAN_FORK:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "explorer", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
 
 
 def write_notebook(folder: Path) -> Path:
     """Write the notebook that Voilà turns into the page: the explorer, and what it is."""
-    cells = [nbformat.v4.new_code_cell(CODE), nbformat.v4.new_markdown_cell(ABOUT)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    icon = base64.b64encode(ICON.read_bytes()).decode()
+    metadata = {
+        "kernelspec": {"name": "explorer", "display_name": "explorer", "language": "python"},
+        "title": TITLE,
+        "about": ABOUT,
+        "icon": f"data:image/svg+xml;base64,{icon}",
+    }
+    cells = [nbformat.v4.new_code_cell(CODE)]
     path = folder / "explorer.ipynb"
-    nbformat.write(notebook, path)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
     return path
 
 
 def main(arguments: list[str]) -> int:
-    """Serve the page; further arguments, such as --no-browser or --theme=dark, are passed on."""
+    """Serve the page; further arguments, such as --no-browser or --port=9999, are passed on."""
     refuse_other_addresses(arguments)
     prepare_kernels()
-    with tempfile.TemporaryDirectory() as folder:
-        path = write_notebook(Path(folder))
-        write_template(Path(folder))
-        paths = filter(None, (folder, os.environ.get("JUPYTER_PATH")))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        socket = folder / "forks"
+        path = write_notebook(folder)
+        write_template(folder)
+        write_kernel(folder, socket)
+        paths = filter(None, (name, os.environ.get("JUPYTER_PATH")))
         environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(paths)}
         command = [sys.executable, "-P", "-m", "voila", str(path), "--template=explorer", "--token"]
         # not what nbgrader brings for JupyterLab: Voilà would load it, and it complains
         for extension in ("@jupyter-notebook/lab-extension", "@jupyter/nbgrader"):
             command.append(f"--VoilaConfiguration.extension_denylist={extension}")
-        command += [*FORGOTTEN, *arguments, *no_delay("voila.app", "Voila")]
-        return run_until_it_ends([*command, *LAST_WORD], environment)
+        command += [*FORGOTTEN, *NOT_AGAIN, *arguments, *no_delay("voila.app", "Voila")]
+        with forks.loaded(socket):
+            return run_until_it_ends([*command, *LAST_WORD], environment)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import Tensor
 from vae_lib import PosteriorIndex, encode_dataset, load_images, load_pretrained
 from vae_lib.evaluation import Wardrobe, all_sources
 from vae_lib.evaluation.measures import pixel_distances, squared_pixel_distances
-from vae_lib.explorer.rows import captions, familiarity, number
+from vae_lib.explorer.rows import captions, familiarity, nearness, number
 from vae_lib.explorer.state import Answer, ask
 from vae_lib.objective import kl_to_prior
 
@@ -150,7 +150,7 @@ def lines(sight: Sight) -> dict[str, str]:
         "by likelihood": row(sight, "likelihood"),
         "by Euclidean distance": row(sight, "euclidean"),
         "in common": f"{sight.in_common()} of {SHOWN}",
-        "the line above the rows": familiarity(sight.answer),
+        "beside the picture": f"{nearness(sight.answer)} {familiarity(sight.answer)}",
         "by the gate": row(sight, "gate") if not sight.answer.familiar else "as by likelihood",
         "pixel distance of the first garment: likelihood, Euclidean, gate; the floor": (
             f"{', '.join(pixels[:-1])}; {pixels[-1]}"

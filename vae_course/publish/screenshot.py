@@ -37,10 +37,10 @@ def main(arguments: list[str]) -> int:
             explorer = page.locator(".vae-explorer")
             explorer.wait_for(timeout=120 * SECONDS)
             # the cells below the explorer move its sliders; wait until they are through
-            explorer.get_by_text("Far from anything").wait_for(timeout=60 * SECONDS)
+            explorer.get_by_text("No garment of this wardrobe").wait_for(timeout=60 * SECONDS)
             explorer.get_by_label("garment").fill("11")
             explorer.get_by_label("garment").press("Enter")
-            explorer.get_by_text("Near something").wait_for(timeout=60 * SECONDS)
+            explorer.get_by_text("A garment of this wardrobe").wait_for(timeout=60 * SECONDS)
             explorer.get_by_role("button", name="From a posterior").click()
             explorer.get_by_text("Drawn from q(z|x)").wait_for(timeout=60 * SECONDS)
             page.wait_for_timeout(SECONDS)  # the rows follow the picture

@@ -24,7 +24,7 @@ import dataclasses
 import ipywidgets
 import torch
 from vae_lib import Explorer, PosteriorIndex, encode_dataset, load_images, load_pretrained
-from vae_lib.explorer.png import garment_png
+from vae_lib.explorer.thumbnails import picture_png
 
 images, vae = load_images("drawn"), load_pretrained("drawn")
 q = encode_dataset(vae, images.train_images)
@@ -38,7 +38,7 @@ images = dataclasses.replace(
 explorer = Explorer(vae, PosteriorIndex(mean=mean, std=std), images)
 
 slider = ipywidgets.FloatSlider(min=-5, max=5, step=0.05, readout=False)
-ready = [garment_png(garment) for garment in images.train_images[:2]]
+ready = [picture_png(garment) for garment in images.train_images[:2]]
 echo = ipywidgets.Image(value=ready[0], format="png")
 
 def show(change):

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lib._checks import require_one_picture_each
 from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
 from vae_lib.model import VAE
@@ -32,11 +33,7 @@ class Wardrobe:
     images: Images
 
     def __post_init__(self) -> None:
-        if len(self.index) != len(self.images.train_images):
-            raise ValueError(
-                f"index: expected one garment for each of the {len(self.images.train_images)} "
-                f"training images, got {len(self.index)}"
-            )
+        require_one_picture_each(self.index, self.images)
 
     @cached_property
     def pixels(self) -> Float[Tensor, "garment 784"]:

@@ -1,13 +1,18 @@
-"""The text below the sliders as HTML: how familiar z is, and the rows of nearest garments."""
+"""What the explorer says as HTML: near or far, and the rows of nearest garments."""
 
 import html
-from collections.abc import Callable
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
+
 from vae_lib.data import Images
-from vae_lib.explorer.state import Answer
+from vae_lib.explorer.scale import Scale
+from vae_lib.explorer.state import Answer, score_parts
+from vae_lib.explorer.thumbnails import Thumbnails
 from vae_lib.figures import RULE_COLORS, RULE_NAMES
-from vae_lib.retrieval import Neighbors
+from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 ROW_NAMES = {
     **RULE_NAMES,
@@ -76,13 +81,18 @@ def overlap(answer: Answer) -> str:
     return f"{len(answer.shared)} of {shown} in common{f' to all {rows} rows' if rows > 2 else ''}."
 
 
+def nearness(answer: Answer) -> str:
+    """Return in words whether a garment lies near z: this depends on the index, not the model."""
+    start = "A" if answer.familiar else "No"
+    return f"{start} garment of this wardrobe lies near."
+
+
 def familiarity(answer: Answer) -> str:
-    """Return whether the model has seen anything like z, in words and numbers."""
-    near, sign = ("Near something", "<") if answer.familiar else ("Far from anything", "≥")
+    """Return the numbers behind `nearness`."""
+    sign = "<" if answer.familiar else "≥"
     return (
-        f"{near} the model has seen: smallest Mahalanobis² "
-        f"{number(answer.mahalanobis2, 1)} {sign} {number(answer.familiar_below, 1)}, "
-        "the 99.9 % quantile of χ²."
+        f"Smallest Mahalanobis² {number(answer.mahalanobis2, 1)} {sign} "
+        f"{number(answer.familiar_below, 1)}, the 99.9 % quantile of χ²."
     )
 
 
@@ -96,32 +106,75 @@ def winners(answer: Answer, images: Images) -> str:
     return "Nearest by " + "; by ".join(firsts)
 
 
-def rows_html(answer: Answer, images: Images, picture: Callable[[int], str]) -> str:
+def status_html(answer: Answer) -> str:
+    """Return the badge beside the picture: near or far in words, and the numbers behind it."""
+    kind = "near" if answer.familiar else "far"
+    return (
+        f'<div class="vae-status-badge vae-{kind}">{nearness(answer)}</div>'
+        f'<div class="vae-numbers">{html.escape(familiarity(answer))}</div>'
+    )
+
+
+def rows_html(
+    answer: Answer, index: PosteriorIndex, images: Images, pictures: Thumbnails, scale: Scale
+) -> str:
     """Return all rows, and links between garments that are in each of them.
 
-    picture: from a garment's number to the address of its picture. A shared garment has a frame,
-    and carries in every row the place that it has in the first one.
+    A shared garment has a frame, and carries in every row the place that it has in the first one.
+    Each garment carries what explorer.js draws on the sliders when a person points at it.
     """
     shared, parts = answer.shared, []
     for rule, neighbors in answer.neighbors.items():
-        items = [_item(c, shared.get(c.garment), picture) for c in captions(neighbors, images)]
+        marks = marks_of(answer, index, rule, scale)
+        items = [
+            _item(caption, shared.get(caption.garment), pictures, mark)
+            for caption, mark in zip(captions(neighbors, images), marks, strict=True)
+        ]
         text = html.escape(title(rule, answer))
+        far = "" if answer.familiar else " vae-is-far"
         parts.append(
             f'<div class="vae-title" style="--rule: {RULE_COLORS[rule]}"><b>{text}</b></div>'
-            f'<ol class="vae-row" aria-label="{text}" data-rule="{rule}">{"".join(items)}</ol>'
+            f'<ol class="vae-row{far}" style="--rule: {RULE_COLORS[rule]}" aria-label="{text}" '
+            f'data-rule="{rule}">{"".join(items)}</ol>'
         )
     return "".join(parts)
 
 
-def _item(caption: Caption, shared: int | None, picture: Callable[[int], str]) -> str:
-    name = html.escape(caption.class_name)
-    badge = f'<span class="vae-badge">{shared}</span>' if shared else ""
-    alt = f"garment {caption.garment}, {name}" + (f", shared, {shared}" if shared else "")
-    probability = f"<br>{html.escape(caption.probability)}" if caption.probability else ""
+def marks_of(answer: Answer, index: PosteriorIndex, rule: str, scale: Scale) -> Iterable[str]:
+    """Yield for each garment of a row, as JSON, what its posterior is in each dimension.
+
+    That is, by dimension, the places of μ − σ, μ and μ + σ on the slider in per cent, and the part
+    of the score that comes from it.
+    """
+    garments = answer.neighbors[rule].indices
+    q = index.posteriors
+    mean, std = q.mean[garments].cpu().double(), q.std[garments].cpu().double()
+    ends = torch.stack([mean - std, mean, mean + std], dim=-1)  # [garment, d, 3]
+    places = (100 * scale.shares(ends)).round(decimals=1)
+    parts = score_parts(index, answer.searched[rule], garments, rule)
+    for row, part in zip(places.tolist(), parts.tolist(), strict=True):
+        yield json.dumps(
+            [[*place, number(value)] for place, value in zip(row, part, strict=True)],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+
+def _item(caption: Caption, shared: int | None, pictures: Thumbnails, marks: str) -> str:
+    name, class_name = pictures.name(caption.garment), html.escape(caption.class_name)
+    badge = f'<span class="vae-badge" aria-hidden="true">{shared}</span>' if shared else ""
+    alt = html.escape(name + (f", shared, {shared}" if shared else ""))
+    probability = (
+        f'<br><span class="vae-p">{html.escape(caption.probability)}</span>'
+        if caption.probability
+        else ""
+    )
     return (
         f'<li data-garment="{caption.garment}"{" class=vae-shared" if shared else ""} '
-        f'title="garment {caption.garment}">'
-        f'<img src="{picture(caption.garment)}" alt="{alt}">{badge}'
-        f"<b>{name.replace('/', '/<wbr>')}</b><br>"
-        f'<span class="vae-unit">{caption.unit}</span> {caption.score}{probability}</li>'
+        f'title="{html.escape(name)}">'
+        f'<button type="button" class="vae-item" data-marks=\'{marks}\'>'
+        f'<img src="{pictures.uri(caption.garment)}" alt="{alt}">{badge}'
+        f"<b>{class_name.replace('/', '/<wbr>')}</b><br>"
+        f'<span class="vae-unit">{caption.unit}</span> {caption.score}{probability}'
+        "</button></li>"
     )

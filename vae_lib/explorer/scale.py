@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import torch
+from torch import Tensor
+
 PRIOR = NormalDist()
 
 
@@ -28,8 +31,17 @@ class Scale:
         """Tell whether z lies within the slider's ends."""
         return self.low <= self.place(z) <= self.high
 
+    def shares(self, z: Tensor) -> Tensor:
+        """Return how far along the slider each z lies, from 0 at the low end to 1 at the high."""
+        place = 100 * torch.special.ndtr(z) if self.percentiles else z
+        return ((place - self.low) / (self.high - self.low)).clamp(0, 1)
+
     def z(self, place: float) -> float:
-        """Return the z at a place. Raises a ValueError for a percentile outside 0 to 100."""
+        """Return the z at a place.
+
+        Raises:
+            ValueError: A percentile outside 0 to 100.
+        """
         if not self.percentiles:
             return float(place)
         if not 0 < place < 100:

@@ -1,9 +1,14 @@
-"""What belongs to a z: its neighbors by each rule, how familiar it is, its text."""
+"""What belongs to a z: its neighbors by each rule, how near the wardrobe is, its text."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries
@@ -12,6 +17,7 @@ from vae_lib.retrieval import RULES, Neighbors, PosteriorIndex, gated_search, ro
 ROW_RULES = (*RULES, "round trip", "gate")  # every rule that a row can show
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 ACTIVE_VARIANCE = 0.01
+DIGITS = 3  # of the numbers that a person reads; z itself is kept exactly
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Answer:
     """What the index says of one z: the rows of neighbors, and how far the nearest garment is."""
 
     neighbors: dict[str, Neighbors]  # by rule, in the order of the rows
+    searched: dict[str, Tensor]  # by rule, the z [d] that was ranked: of some, a round trip's
     mahalanobis2: float  # the smallest to any garment
     familiar_below: float  # the χ² quantile that it is compared with
 
@@ -36,30 +43,61 @@ class Answer:
 
 
 def ask(
-    vae: VAE, index: PosteriorIndex, z: Sequence[float], rules: Iterable[str], k: int
+    model: VAE, index: PosteriorIndex, z: Sequence[float], rules: Iterable[str], k: int
 ) -> Answer:
     """Search by every rule; errors as `index.search`."""
-    return Answer(
-        {rule: rank(vae, index, z, rule, k) for rule in rules},
-        index.mahalanobis2(z).item(),
-        index.familiar_below,
-    )
+    mahalanobis2 = index.mahalanobis2(z).item()
+    near = mahalanobis2 < index.familiar_below
+    here = torch.tensor(z, dtype=torch.float64)
+    neighbors, searched = {}, {}
+    for rule in rules:
+        moved = rule == "round trip" or (rule == "gate" and not near)
+        searched[rule] = roundtrip(model, z)[0].double().cpu() if moved else here
+        neighbors[rule] = rank(model, index, z, rule, k)
+    return Answer(neighbors, searched, mahalanobis2, index.familiar_below)
 
 
-def rank(vae: VAE, index: PosteriorIndex, z: Sequence[float], rule: str, k: int) -> Neighbors:
+def rank(model: VAE, index: PosteriorIndex, z: object, rule: str, k: int) -> Neighbors:
     """Return the k best garments by one of ROW_RULES."""
     if rule == "gate":
-        return gated_search(vae, index, z, k)
+        return gated_search(model, index, z, k)
     if rule == "round trip":
-        return index.search(roundtrip(vae, z)[0], k)
+        return index.search(roundtrip(model, z)[0], k)
     return index.search(z, k, rule)
+
+
+def score_parts(
+    index: PosteriorIndex, z: Tensor, garments: Tensor, rule: str
+) -> Float[Tensor, "garment latent"]:
+    """Return what each dimension adds to a score, float64.
+
+    A log density is the sum of its parts, and so is the square of a distance.
+
+    Args:
+        index: The index that was searched.
+        z: The code that was ranked, [d].
+        garments: Which garments, [k].
+        rule: One of ROW_RULES.
+    """
+    q = index.posteriors
+    difference = z - q.mean[garments].cpu().double()
+    std = q.std[garments].cpu().double()
+    if rule == "euclidean":
+        return difference.square()
+    if rule == "scaled-euclidean":
+        return (difference / index.rms_std.cpu()).square()
+    squared = (difference / std).square()
+    if rule in ("mahalanobis", "student-t"):
+        return squared
+    return -0.5 * squared - std.log() - 0.5 * math.log(2 * math.pi)
 
 
 def unused_dimensions(posteriors: Posteriors) -> list[bool]:
     """Tell which dimensions are dead: the encoder's mean hardly varies from garment to garment.
 
-    A dimension is an active unit where the variance of μⱼ(x) over the data set is above 0.01
-    (Burda, Grosse and Salakhutdinov, 2016, *Importance Weighted Autoencoders*).
+    Reference:
+        Burda, Grosse and Salakhutdinov (2016), *Importance Weighted Autoencoders*: a dimension is
+        an active unit where the variance of μⱼ(x) over the data set is above 0.01.
     """
     variance = posteriors.mean.double().var(dim=0, correction=0)
     return (variance <= ACTIVE_VARIANCE).tolist()
@@ -70,10 +108,17 @@ def z_to_text(z: Sequence[float]) -> str:
     return json.dumps(list(z))
 
 
+def z_for_the_eye(z: Sequence[float]) -> str:
+    """Return z with few digits; a leading ≈ says that it was rounded."""
+    rounded = [round(value, DIGITS) for value in z]
+    return ("" if rounded == list(z) else "≈ ") + z_to_text(rounded)
+
+
 def text_to_z(text: str, latent_dim: int) -> list[float]:
     """Read d numbers, with or without brackets, between commas, semicolons or blanks.
 
-    Raises a ValueError that says what is wrong, in words for the person who typed it.
+    Raises:
+        ValueError: The text is not d numbers; the message is for the person who typed it.
     """
     plain = text.replace("−", "-")
     rest = [word for word in re.split(r"[\s,;()\[\]]+", plain) if word]

@@ -1,6 +1,6 @@
 """The explorer as a figure, for where no kernel runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -12,26 +12,37 @@ from vae_lib.explorer.state import Answer
 from vae_lib.figures import RULE_COLORS, STYLE, draw_garment
 
 SHARED_COLOR = "#E69F00"
+MOST_BARS = 16
 
 
 @plt.style.context(STYLE)
 def static_figure(
-    z: Sequence[float],
+    z: Mapping[str, float],
     limit: float,
     decoded: Tensor,
     answer: Answer,
     images: Images,
     messages: Sequence[str],
 ) -> Figure:
-    """Return z as bars from −limit to limit, the decoded garment, the messages, and the rows."""
+    """Return z as bars, the decoded garment, the messages, and the rows.
+
+    Args:
+        z: Each number under its name, in the order of the sliders, the strongest first.
+        limit: The bars run from −limit to limit.
+        decoded: The picture of z, [C, H, W].
+        answer: What the index says of z.
+        images: The pictures in the rows.
+        messages: Sentences below the bars.
+    """
     count = len(answer.neighbors)
-    figure = plt.figure(figsize=(10, 2.8 + 1.9 * count))
+    figure = plt.figure(figsize=(10, 2.9 + 2.0 * count))
     heights = [1.5] + [1] * count
     top, *rows = figure.subfigures(1 + count, 1, squeeze=False, height_ratios=heights)[:, 0]
     bars, picture = top.subplots(1, 2, width_ratios=[3, 1])
-    names = [f"z{j + 1}" for j in range(len(z))]
-    bars.barh(names[::-1], z[::-1], color="#808080")
-    bars.set(xlim=(-limit, limit), title="z, as the sliders stand")
+    names, values = list(z)[:MOST_BARS], list(z.values())[:MOST_BARS]
+    bars.barh(names[::-1], values[::-1], color="#808080")
+    bars.axvline(0, color="#404040", linewidth=0.8)
+    bars.set(xlim=(-limit, limit), title="z, as the sliders stand, the strongest first")
     bars.set_xlabel("\n".join(messages), loc="left", labelpad=6)
     draw_garment(picture, decoded, "decoded from z")
     for rule, row in zip(answer.neighbors, rows, strict=True):
@@ -42,11 +53,13 @@ def static_figure(
 
 def _draw_row(row: Figure, answer: Answer, rule: str, images: Images) -> None:
     shown = captions(answer.neighbors[rule], images)
-    for cell, caption in zip(row.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+    cells = row.subplots(1, len(shown), squeeze=False)[0]
+    for cell, caption in zip(cells, shown, strict=True):
         text = (
             f"{caption.class_name}\n{caption.unit} {caption.score}\n{caption.probability}".rstrip()
         )
         draw_garment(cell, images.train_images[caption.garment], text)
+        cell.set_anchor("N")  # so that the caption stands below its own picture
         if caption.garment in answer.shared:
             cell.spines[:].set(visible=True, color=SHARED_COLOR, linewidth=3)
             place = f"{answer.shared[caption.garment]}"

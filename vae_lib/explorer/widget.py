@@ -3,8 +3,10 @@
 import base64
 import html
 import math
-from collections.abc import Iterable
-from functools import lru_cache, partial
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,15 +14,19 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lib._checks import require, require_int
+from vae_lib._checks import require, require_int, require_one_picture_each
 from vae_lib.data import Images
+from vae_lib.encoding import encode_dataset
+from vae_lib.explorer import presets, rows
 from vae_lib.explorer.pacing import Pacer
-from vae_lib.explorer.panel import Calls, Panel, looks
-from vae_lib.explorer.png import data_uri, garment_png
-from vae_lib.explorer.rows import ROW_NAMES, familiarity, number, overlap, rows_html, winners
+from vae_lib.explorer.panel import Panel
+from vae_lib.explorer.pins import Pins
+from vae_lib.explorer.plane import map_html
+from vae_lib.explorer.rows import number, overlap
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
 from vae_lib.explorer.state import ROW_RULES, Answer, ask, text_to_z, unused_dimensions, z_to_text
 from vae_lib.explorer.static import static_figure
+from vae_lib.explorer.thumbnails import Thumbnails, picture_png
 from vae_lib.figures import png_bytes
 from vae_lib.model import VAE
 from vae_lib.objective import kl_to_prior
@@ -29,7 +35,9 @@ from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
 from vae_lib.threads import one_thread
 
 SHOWN = 10  # garments in a row
-PICTURES_KEPT = 4096  # of garments in the rows: under 1 kB each
+STEPS_BACK = 100  # that undo remembers
+ONE_MOVE = 1.0  # second; what a slider does within it is undone at once
+NAMED = 3  # dimensions outside their sliders that the reading names
 
 
 class Explorer(widgets.VBox):
@@ -42,18 +50,21 @@ class Explorer(widgets.VBox):
     def __init__(self, vae: VAE, index: PosteriorIndex, images: Images, seed: int = 0):
         """Take the model, the index of `images.train_images`, and the images.
 
-        seed: of the buttons that draw at random. Raises a ValueError where the index has another
-        number of garments or of latent dimensions.
+        Args:
+            vae: The model, with `encode`, `decode`, `latent_dim` and `image_shape`.
+            index: One garment for each of `images.train_images`.
+            images: The pictures in the rows; where they come from a folder, its photographs.
+            seed: Seed of the buttons that draw at random.
+
+        Raises:
+            TypeError: An argument of another type.
+            ValueError: The index has another number of garments or of latent dimensions.
         """
         require("vae", vae, VAE, "a VAE")
         require("index", index, PosteriorIndex, "a PosteriorIndex")
         require("images", images, Images, "Images")
         require_int("seed", seed, least=0)
-        if len(index) != len(images.train_images):
-            raise ValueError(
-                f"index: expected one garment for each of the {len(images.train_images)} "
-                f"training images, got {len(index)}"
-            )
+        require_one_picture_each(index, images)
         if index.latent_dim != vae.latent_dim:
             raise ValueError(
                 f"index: expected latent_dim={vae.latent_dim} as in vae, got {index.latent_dim}"
@@ -61,23 +72,41 @@ class Explorer(widgets.VBox):
         self._vae, self._index, self._images = vae, index, images
         self._generator = torch.Generator().manual_seed(seed)
         self._z = [0.0] * vae.latent_dim
+        self._past: deque[list[float]] = deque(maxlen=STEPS_BACK)
+        self._last_move: tuple[object, float] = (None, 0.0)
         self._rules: tuple[str, ...] = ("likelihood", "euclidean")
         self._scale = AS_Z
         self._pacer = Pacer(self._redraw)
-        self._garment_uri = lru_cache(PICTURES_KEPT)(
-            lambda garment: data_uri(garment_png(images.train_images[garment]))
-        )
+        self._pictures = Thumbnails(images)
         q = torch.distributions.Normal(index.posteriors.mean, index.posteriors.std)
         self.kl_per_dimension = kl_to_prior(q).mean(dim=0).tolist()
         self.unused = unused_dimensions(index.posteriors)
-        self.panel = Panel(self.kl_per_dimension, self.unused, self._calls())
+        self.panel = Panel(self, self.kl_per_dimension, self.unused)
         self.sliders = self.panel.sliders
         self.picture = self.panel.picture
-        self.reading = widgets.HTML().add_class("vae-reading")
+        self.reading = self.panel.reading
         self.rows = widgets.HTML().add_class("vae-rows")
-        super().__init__([looks(), self.panel.view, self.reading, self.rows])
+        self.pins = Pins(self._pictures, partial(self._go, kind="walk"))
+        self.plane = widgets.HTML().add_class("vae-map")
+        parts = [self.panel.looks(), self.panel.view, self.pins.view, self.plane]
+        super().__init__([*parts, self.rows])
         self.add_class("vae-explorer")
+        if vae.latent_dim == 2:
+            self.plane.value = map_html(index, images)
+        else:
+            self.plane.layout.display = "none"
         self._pacer.change()
+
+    def close(self) -> None:
+        """Close every part, so that the kernel frees what they hold."""
+        for part in [*_below(self)]:
+            for style in (part.layout, getattr(part, "style", None)):
+                if style is not None:
+                    style.close()
+            if part is not self:
+                part.close()
+        super().close()
+        self.children = ()
 
     @property
     def z(self) -> tuple[float, ...]:
@@ -127,17 +156,46 @@ class Explorer(widgets.VBox):
 
     @property
     def decoded(self) -> Tensor:
-        """The picture that the current z decodes to, [1, 28, 28] in [0, 1]."""
+        """The picture that the current z decodes to, [C, H, W] in [0, 1]."""
         self._pacer.finish()
         return self._decoded
 
-    def _go(self, values: object, message: str = "") -> None:
+    def _go(self, values: object, message: str = "", kind: object = None) -> None:
         queries = as_queries(values, self._vae.latent_dim)
         if len(queries) != 1:
             raise ValueError(f"z: expected one code, got {len(queries)}")
+        self._remember(kind)
         self._z = queries[0].tolist()
         self.panel.say(message)
         self._pacer.change()
+
+    def _remember(self, kind: object) -> None:
+        """Keep z for `undo`; moves of one kind, in quick succession, are undone together."""
+        last, now = self._last_move, time.monotonic()
+        if kind is None or kind != last[0] or now - last[1] > ONE_MOVE:
+            self._past.append(list(self._z))
+        self._last_move = (kind, now)
+
+    def undo(self) -> None:
+        """Go back to the z before the last change; where there is none, nothing happens."""
+        if not self._past:
+            self.panel.say("Nothing to undo.")
+            return
+        self._z = self._past.pop()
+        self._last_move = (None, 0.0)
+        self.panel.say("Undone.")
+        self._pacer.change()
+
+    def pin(self, name: str) -> None:
+        """Pin the current z as "A" or "B"; with both, a slider walks from one to the other.
+
+        Raises:
+            ValueError: Another name.
+        """
+        if name not in self.pins.cards:
+            raise ValueError(f"name: expected 'A' or 'B', got {name!r}")
+        self.pins.pin(name, self._z, self.decoded, self.answer)
+        self.panel.say(f"Pinned as {name}.")
 
     def draw_from_prior(self) -> None:
         """Draw z from the prior, N(0, I)."""
@@ -175,50 +233,44 @@ class Explorer(widgets.VBox):
         """Set every slider to z = 0."""
         self._go([0.0] * self._vae.latent_dim)
 
+    def make_rules_disagree(self) -> None:
+        """Draw z from posteriors until the rules disagree much on the nearest garments."""
+        z = presets.rules_disagree(self._index, self._generator)
+        self._go(z, "Of many draws from posteriors, the one with the fewest garments in common.")
+
+    def go_far_but_certain(self) -> None:
+        """Go to a z that is far from all garments, and where p is all the same nearly 100 %."""
+        z = presets.far_but_certain(self._index, AS_Z.high, self._generator)
+        self._go(z, "p compares garments with each other: one may be certain, and yet be far.")
+
     def _random_garment(self) -> int:
         return int(torch.randint(len(self._index), (), generator=self._generator))
 
     def _name(self, garment: int) -> str:
-        return f"garment {garment}, {self._images.class_names[self._images.train_labels[garment]]}"
+        return self._pictures.name(garment)
 
-    def _calls(self) -> Calls:
-        return Calls(
-            moved=self._moved,
-            typed=self._typed,
-            garment=self._garment_typed,
-            rules=self._rules_ticked,
-            percentiles=partial(setattr, self, "percentiles"),
-            buttons={
-                "From the prior": (self.draw_from_prior, "draw z from the prior, N(0, I)"),
-                "From a posterior": (
-                    self.draw_from_posterior,
-                    "draw z from the posterior of a random garment",
-                ),
-                "Uniform": (self.draw_uniformly, "draw every slider's place uniformly"),
-                "A garment's z": (self.garment_z, "the mean of a random garment's posterior"),
-                "Round trip": (self.go_round, "decode z, encode the picture, go to its mean"),
-                "Reset": (self.reset, "z = 0"),
-            },
-        )
-
-    def _moved(self, j: int, place: float) -> None:
+    def slider_moved(self, j: int, place: float) -> None:
+        """Take a new place on the scale of one dimension, from a slider or a box."""
         try:
             value = self._scale.z(place)
             if not (math.isfinite(value) and abs(value) <= LARGEST):
                 raise ValueError(f"Expected a number within ±{LARGEST:.0e}, got {value:g}.")
+            self._remember(j)
             self._z[j] = value
             self.panel.say("")
         except ValueError as error:
             self.panel.say(str(error))
         self._pacer.change()  # which also puts the last good number back in place of a bad one
 
-    def _typed(self, text: str) -> None:
+    def z_typed(self, text: str) -> None:
+        """Take all numbers of z at once, as text."""
         try:
             self.z = text_to_z(text, self._vae.latent_dim)
         except ValueError as error:
             self.panel.say(str(error))  # and the text stays, to be mended
 
-    def _garment_typed(self, text: str) -> None:
+    def garment_typed(self, text: str) -> None:
+        """Take a garment's number, as text."""
         if not text.strip():
             return
         try:
@@ -228,49 +280,74 @@ class Explorer(widgets.VBox):
             self.panel.say(f"Expected a garment's number, 0 to {last}, got “{text:.30}”.")
         self.panel.garment_box.value = ""  # so that the same number can be sent again
 
-    def _rules_ticked(self, rules: list[str]) -> None:
+    def rules_ticked(self, rules: list[str]) -> None:
+        """Take the rules whose boxes are ticked."""
         try:
             self.rules = rules
         except ValueError:
             self.panel.say("Two rules at least, so that there is something to compare.")
             self._pacer.change()  # which puts the tick back
 
+    def file_uploaded(self, file: bytes) -> None:
+        """Go to the μ of a picture's file."""
+        try:
+            q = encode_dataset(self._vae, self._images.prepare(file))
+        except ValueError as error:
+            self.panel.say(f"This picture could not be read: {error}.")
+            return
+        widest, narrowest = number(q.std.max().item()), number(q.std.min().item())
+        self._go(q.mean[0], f"The μ of your picture; its σ runs from {narrowest} to {widest}.")
+
     def _redraw(self) -> None:
         """Show the picture first, since that is what a person who moves a slider looks at."""
         with one_thread(), torch.inference_mode():
-            self._decoded = self._vae.decode(as_queries(self._z, self._vae.latent_dim))[0].cpu()
-        self.picture.value = garment_png(self._decoded)
+            z = as_queries(self._z, self._vae.latent_dim)
+            self._decoded = self._vae.decode(z)[0].cpu()
+        self.picture.value = picture_png(self._decoded)
         self.panel.show(self._z, self._scale, self._rules)
         shown = min(SHOWN, len(self._index))
         self._answer = ask(self._vae, self._index, self._z, self._rules, shown)
-        self.rows.value = rows_html(self._answer, self._images, self._garment_uri)
-        alt = html.escape(f"Decoded from z. {winners(self._answer, self._images)}.")
-        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._sentences())
-        self.reading.value = (
-            f'<div data-z="{z_to_text(self._z)}" data-alt="{alt}">{sentences}</div>'
+        self.panel.status.value = rows.status_html(self._answer)
+        self.rows.value = rows.rows_html(
+            self._answer, self._index, self._images, self._pictures, self._scale
         )
+        alt = html.escape(f"Decoded from z. {rows.winners(self._answer, self._images)}.")
+        self.reading.value = (
+            f'<div data-z="{z_to_text(self._z)}" data-alt="{alt}">'
+            f"{html.escape(' '.join([overlap(self._answer), *self._outside()]))}</div>"
+        )
+
+    def _outside(self) -> list[str]:
+        """Return a sentence about dimensions that lie beyond their sliders, if there are any."""
+        outside = [j for j, value in enumerate(self._z) if not self._scale.holds(value)]
+        if not outside:
+            return []
+        names = ", ".join(f"z{j + 1} = {number(self._z[j])}" for j in outside[:NAMED])
+        more = f" and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
+        return [f"Outside its slider, and searched as it is: {names}{more}."]
 
     def _sentences(self) -> list[str]:
         """Return what there is to say of the current z."""
-        sentences = [f"{overlap(self._answer)} {familiarity(self._answer)}"]
-        outside = [j for j, value in enumerate(self._z) if not self._scale.holds(value)]
-        if outside:
-            names = ", ".join(f"z{j + 1} = {number(self._z[j])}" for j in outside)
-            sentences.append(f"Outside its slider, and searched as it is: {names}.")
-        return sentences
+        says = [overlap, rows.nearness, rows.familiarity]
+        return [" ".join(say(self._answer) for say in says), *self._outside()]
 
     def __repr__(self) -> str:
         lines = [f"Explorer at z = [{', '.join(number(value) for value in self._z)}]"]
         for rule, neighbors in self.neighbors.items():
             labels = self._images.train_labels[neighbors.indices[:3]]
             classes = ", ".join(self._images.class_names[label] for label in labels)
-            lines.append(f"nearest by {ROW_NAMES[rule]}: {classes}, ...")
+            lines.append(f"nearest by {rows.ROW_NAMES[rule]}: {classes}, ...")
         return "\n".join(lines)
 
     def static_figure(self) -> Figure:
         """Return what the explorer shows, as a figure."""
         return static_figure(
-            self._z, AS_Z.high, self.decoded, self.answer, self._images, self._sentences()
+            {f"z{j + 1}": self._z[j] for j in self.panel.order},
+            AS_Z.high,
+            self.decoded,
+            self.answer,
+            self._images,
+            self._sentences(),
         )
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
@@ -278,3 +355,9 @@ class Explorer(widgets.VBox):
         data["text/plain"] = repr(self)
         data["image/png"] = base64.b64encode(png_bytes(self.static_figure())).decode()
         return data, {"image/png": {"alt": repr(self)}}
+
+
+def _below(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _below(child)

@@ -1,0 +1,131 @@
+"""Kernels that share one copy of the model, the images and the index, for `course.py app`.
+
+Each page of the app has a kernel of its own, and loading torch, the garments and the index takes a
+kernel several seconds and half a gigabyte. On Linux, one process therefore loads them once, and
+every kernel is a fork of it: it starts at once, and the system copies only the memory that it
+changes. Where there is no fork, a kernel loads everything itself.
+
+The server starts a kernel as `python -m vae_course.commands.forks SOCKET CONNECTION_FILE`. That
+small process asks the one that has loaded everything for a fork, and lives as long as the fork
+does: when the server ends it, the fork ends too.
+"""
+
+import contextlib
+import functools
+import gc
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CAN_FORK = sys.platform == "linux"
+PROGRAM = [sys.executable, "-P", "-m", "vae_course.commands.forks"]
+
+
+@contextlib.contextmanager
+def loaded(path: Path) -> Iterator[None]:
+    """Run the process that kernels are forks of, from when it answers at `path` to the end."""
+    if not CAN_FORK:
+        yield
+        return
+    print("Loading the model and the garments ...", flush=True)
+    process = subprocess.Popen([*PROGRAM, str(path)], stdin=subprocess.PIPE)
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@functools.lru_cache(1)
+def wardrobe() -> tuple[Any, Any, Any]:
+    """Return the model, the index and the images that every page shows."""
+    from vae_lib import PosteriorIndex, encode_dataset, load_images, load_pretrained
+
+    images = load_images("auto")
+    vae = load_pretrained(images.name, latent_dim=10)
+    return vae, PosteriorIndex(encode_dataset(vae, images.train_images)), images
+
+
+def load() -> None:
+    """Load and compute everything that the pages share; the first explorer also builds caches."""
+    import ipykernel.kernelapp  # noqa: F401
+    import torch
+
+    from vae_lib import Explorer
+
+    torch.set_num_threads(1)  # the threads of a parent do not exist in its forks
+    explorer = Explorer(*wardrobe())
+    explorer.garment_z(11)
+    explorer.close()
+
+
+def serve(path: str) -> None:
+    """Load everything, then fork a kernel for each connection to the socket at `path`.
+
+    It ends when its standard input does, and with it when the process ends that started it.
+    """
+    load()
+    gc.collect()
+    gc.freeze()  # so that no collection touches, and thereby copies, what is shared
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path + ".new")
+        server.listen()
+        os.rename(path + ".new", path)  # it appears when it answers
+        while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
+            connection, _ = server.accept()
+            if os.fork() == 0:
+                server.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                run_kernel(connection)
+            connection.close()
+
+
+def run_kernel(connection: socket.socket) -> None:
+    """Run the kernel whose connection file is named on a connection, until either ends."""
+    file = connection.makefile().readline().strip()
+
+    def watch() -> None:
+        connection.recv(1)  # nothing ever comes but the end
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    start_kernel("-f", file, f"--IPKernelApp.parent_handle={os.getppid()}")
+    os._exit(0)
+
+
+def start_kernel(*arguments: str) -> None:
+    """Run an ordinary kernel in this process."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    IPKernelApp.launch_instance(argv=list(arguments))
+
+
+def main(path: str, file: str) -> None:
+    """Have a fork run the kernel; where there is nothing to fork, run it here."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+        except OSError:
+            start_kernel("-f", file)
+            return
+        connection.sendall(file.encode() + b"\n")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when a kernel ends
+        connection.recv(1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        serve(str(Path(sys.argv[1])))
+    else:
+        main(sys.argv[1], sys.argv[2])
