@@ -14,6 +14,10 @@ import hypothesis
 import pytest
 import torch
 
+from tests.annotations import check_annotations
+
+check_annotations()  # before anything imports vae_lib
+
 EXAMPLES = 100  # of each kind of bad input, where nobody asks for more
 
 hypothesis.settings.register_profile("course", deadline=None, max_examples=60)

@@ -504,7 +504,21 @@ def calls(folder: Path) -> dict:
     vae_lib.write_drawn_folder(folder / "pictures", count=12)
     explorer = Explorer(s["vae"], s["index"], s["images"])
     return {
-        "VAE": (VAE, {"latent_dim": 2}),
+        "VAE": (
+            VAE,
+            {"latent_dim": 2, "image_shape": (3, 8, 8), "architecture": "conv", "hidden": [4]},
+        ),
+        "VAE.forward": (s["vae"].forward, {"x": s["x"]}),
+        "adapt": (
+            vae_lib.adapt,
+            {
+                "encode": s["vae"].encode,
+                "decode": s["vae"].decode,
+                "latent_dim": 2,
+                "image_shape": (1, 28, 28),
+                "spread": "std",
+            },
+        ),
         "VAE.encode": (s["vae"].encode, {"x": s["x"]}),
         "VAE.decode": (s["vae"].decode, {"z": s["codes"]}),
         "VAE.likelihood": (s["vae"].likelihood, {"z": s["codes"]}),
@@ -539,6 +553,7 @@ def calls(folder: Path) -> dict:
                 "batch_size": 12,
                 "learning_rate": 1e-3,
                 "bfloat16": False,
+                "on_interrupt": "raise",
             },
         ),
         "encode_dataset": (encode_dataset, {"vae": s["vae"], "x": s["x"]}),
@@ -595,10 +610,20 @@ RECORDS = {
     "ElboTerms",
     "History",
     "Images",
+    "LatentModel",
     "Neighbors",
 }  # what functions return; nobody makes them by hand
 NAMES_OF_CALLS = [  # listed, so that pytest can show one test for each
-    *["VAE", "VAE.encode", "VAE.decode", "VAE.likelihood", "elbo", "importance_weighted_bound"],
+    *[
+        "VAE",
+        "VAE.forward",
+        "adapt",
+        "VAE.encode",
+        "VAE.decode",
+        "VAE.likelihood",
+        "elbo",
+        "importance_weighted_bound",
+    ],
     *["kl_to_prior", "mean_terms", "permutation_loss", "fit", "encode_dataset", "Posteriors"],
     *["Posteriors.__getitem__", "Posteriors.log_prob", "Posteriors.mahalanobis2"],
     *["Posteriors.sample", "Posteriors.save", "Posteriors.load", "PosteriorIndex"],

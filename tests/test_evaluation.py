@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_lib import Images, PosteriorIndex, Posteriors, roundtrip
+from vae_lib import VAE, Images, PosteriorIndex, Posteriors, roundtrip
 from vae_lib.evaluation import (
     MEASURES,
     RULES,
@@ -184,7 +184,7 @@ def test_reliability_by_hand():
 
 
 def own(images: Images, posteriors: Posteriors, count: int, seed: int):
-    source = all_sources(None, posteriors, images)["posterior"]
+    source = all_sources(VAE(posteriors.latent_dim), posteriors, images)["posterior"]
     return source(count, torch.Generator().manual_seed(seed))
 
 

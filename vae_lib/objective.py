@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from vae_lib._checks import require, require_int
+from vae_lib._checks import is_plain, require, require_int
 from vae_lib.latent_model import ModelWithLikelihood, device_of, require_model
 
 
@@ -69,6 +69,8 @@ def encode_images(vae: ModelWithLikelihood, x: Tensor) -> tuple[Normal, Tensor]:
     """
     require_model(vae, "encode", "likelihood")
     require("x", x, Tensor, "a tensor of images")
+    if not is_plain(x):
+        raise TypeError(f"x: expected a dense tensor of images, got {x.layout} on {x.device}")
     x = x.to(device_of(vae))
     x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x
     q = vae.encode(x)
@@ -120,7 +122,7 @@ def elbo(
     if eps is None:
         eps = draw_noise(q, generator)
     require("eps", eps, Tensor, "a tensor")
-    if eps.shape != q.mean.shape:
+    if eps.shape != q.mean.shape or not is_plain(eps):
         raise ValueError(f"eps: expected shape {list(q.mean.shape)}, got {list(eps.shape)}")
     z = q.mean + q.stddev * eps.to(q.mean)
     reconstruction = log_prob_of_image(vae.likelihood(z), x)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vae_lib._checks import require
+from vae_lib._checks import require, require_int
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.model import HIDDEN, VAE
 
@@ -116,8 +116,11 @@ def pretrained_facts(name: str, latent_dim: int = 10) -> dict[str, Any]:
         The content of the JSON file beside the weights: epochs, seed, −ELBO and so on.
 
     Raises:
+        TypeError: an argument has the wrong type.
         ValueError: there is no such model; the message lists those that there are.
     """
+    require("name", name, str, "the name of a data set")
+    latent_dim = require_int("latent_dim", latent_dim, least=1)
     path = pretrained_path(name, latent_dim).with_suffix(".json")
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in PRETRAINED.glob("*.json")))

@@ -1,6 +1,6 @@
 """How much of the exact answer does an engine find?"""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,6 +13,7 @@ class RecallError(RuntimeError):
     """An engine finds less of the exact answer than it has to."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """What all engines have in common."""
 

@@ -121,12 +121,12 @@ def reciprocal_ranks(
 
 
 def pixel_distances(
-    pictures: Float[Tensor, "query 1 28 28"], garments: Tensor
+    pictures: Float[Tensor, "query c h w"], garments: Tensor
 ) -> Float[Tensor, " query"]:
     """Return the squared distance between each picture and its garment, summed over the pixels.
 
     Args:
-        pictures: decoded pictures in [0, 1], [Q, 1, 28, 28].
+        pictures: decoded pictures in [0, 1], [Q, C, H, W].
         garments: one garment for each picture, uint8 or float in [0, 1], of the same shape.
 
     Returns:
@@ -137,7 +137,7 @@ def pixel_distances(
 
 
 def squared_pixel_distances(
-    pictures: Float[Tensor, "query 784"], garments: Float[Tensor, "garment 784"]
+    pictures: Float[Tensor, "query pixel"], garments: Float[Tensor, "garment pixel"]
 ) -> Float[Tensor, "query garment"]:
     """Return ‖a − b‖² for every picture a and garment b, computed as ‖a‖² − 2 a · b + ‖b‖².
 
@@ -153,7 +153,7 @@ def squared_pixel_distances(
 
 
 def decoder_log_probs(
-    logits: Float[Tensor, "query 784"], garments: Float[Tensor, "garment 784"]
+    logits: Float[Tensor, "query pixel"], garments: Float[Tensor, "garment pixel"]
 ) -> Float[Tensor, "query garment"]:
     """Return log p(x|z) of every garment x under every decoded z, in nats.
 

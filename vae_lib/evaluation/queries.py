@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_lib.data import Images
 from vae_lib.encoding import encode_dataset
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel
 from vae_lib.posteriors import Posteriors
 
 PERCENTILES = (0.001, 0.999)  # the range of a percentile slider
@@ -47,7 +47,9 @@ def from_posteriors(
     )
 
 
-def from_held_out(vae: VAE, images: Images, count: int, generator: torch.Generator) -> Queries:
+def from_held_out(
+    vae: LatentModel, images: Images, count: int, generator: torch.Generator
+) -> Queries:
     """Draw held-out garments without replacement, and one z from the q(z|x) of each.
 
     No garment is used twice, so the z are independent and intervals over them are valid. The result
@@ -79,7 +81,7 @@ def uniform(latent_dim: int, count: int, generator: torch.Generator, limit: floa
 
 
 def all_sources(
-    vae: VAE, posteriors: Posteriors, images: Images
+    vae: LatentModel, posteriors: Posteriors, images: Images
 ) -> dict[str, Callable[[int, torch.Generator], Queries]]:
     """Return every source of z by name.
 

@@ -184,7 +184,7 @@ def per_query(
     Args:
         wardrobe: the model, the index and the images.
         asked: the codes z.
-        pictures: decode(z), [Q, 1, 28, 28].
+        pictures: decode(z), [Q, C, H, W].
         found: the garments that a rule returned.
 
     Returns:
