@@ -1,9 +1,9 @@
-"""Make `import torchvision` work beside a CPU build of torch.
+"""Make `import torchvision` work with a CPU build of torch.
 
-On Linux, torchvision's wheel holds a binary made for one particular build of torch. Beside another
-build it cannot be loaded, and the import ends with "operator torchvision::nms does not exist",
-although only the *declarations* of two operators are missing. This course uses neither of them, so
-it declares them and goes on. An install whose binary loads is left as it is.
+On Linux, torchvision's wheel contains a binary for one particular build of torch. With another
+build the binary cannot be loaded, and the import fails with "operator torchvision::nms does not
+exist", although only the declarations of two operators are missing. This library uses neither
+operator, so it declares both. Where the binary loads, nothing is changed.
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ def _binary_loads() -> bool:
 
 
 def declare_missing_operators() -> None:
-    """Declare torchvision's `nms` and `qnms` where its binary cannot do it."""
+    """Declare torchvision's `nms` and `qnms` if its binary cannot be loaded."""
     global _declarations
     if sys.platform != "linux" or _declarations is not None or _binary_loads():
         return  # pragma: no cover - on other machines than those whose binary is broken

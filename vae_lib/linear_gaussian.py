@@ -1,7 +1,7 @@
-"""A linear-Gaussian VAE: the one whose log p(x) and whose best q(z|x) are known exactly.
+"""A linear-Gaussian VAE, whose log p(x) and best q(z|x) are known exactly.
 
-It has the two methods that `elbo` and `importance_weighted_bound` need, and so shows, where the
-truth is known, what they do elsewhere. Tipping and Bishop (1999) call it probabilistic PCA.
+It has the two methods that `elbo` and `importance_weighted_bound` need, so that their results can
+be compared with exact ones. Tipping and Bishop (1999) call this model probabilistic PCA.
 """
 
 import torch
@@ -11,10 +11,18 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 
 class LinearGaussian:
-    """x = W z + b + s · noise with z ~ N(0, I).
+    """The model x = W z + b + s ε, with z and ε drawn from N(0, I).
 
-    weight: W [D, d]; bias: b [D]; noise: s. The posterior p(z|x) is Gaussian with the precision
-    Λ = I + WᵀW/s² and the mean Λ⁻¹ Wᵀ (x − b)/s² (Bishop 2006, eq. 2.116).
+    The posterior p(z|x) is Gaussian with the precision Λ = I + WᵀW/s² and the mean
+    Λ⁻¹ Wᵀ (x − b)/s².
+
+    Args:
+        weight: W, of shape [D, d] for D pixels.
+        bias: b, of shape [D].
+        noise: s, the standard deviation of each pixel given z.
+
+    Reference:
+        Bishop, Pattern Recognition and Machine Learning (2006), equation 2.116.
     """
 
     def __init__(
@@ -29,7 +37,7 @@ class LinearGaussian:
         return Normal(self.posterior(x).mean, self.precision.diagonal().rsqrt())
 
     def posterior(self, x: Float[Tensor, "batch pixel"]) -> MultivariateNormal:
-        """Return the exact p(z|x), whose covariance Λ⁻¹ need not be diagonal."""
+        """Return the exact p(z|x), whose covariance Λ⁻¹ is not diagonal in general."""
         towards = self.weight.T @ (x - self.bias).T / self.noise**2
         mean = torch.linalg.solve(self.precision, towards).T
         return MultivariateNormal(mean, precision_matrix=self.precision)
@@ -47,7 +55,7 @@ class LinearGaussian:
     def gap(self) -> Float[Tensor, ""]:
         """Return log p(x) − ELBO for the q of `encode`, the same for every x, in nats.
 
-        It is KL(q ‖ p(z|x)) = ½ (Σⱼ log Λⱼⱼ − log det Λ), and 0 only where Λ is diagonal.
+        The gap is KL(q ‖ p(z|x)) = ½ (Σⱼ log Λⱼⱼ − log det Λ), which is 0 only if Λ is diagonal.
         """
         return 0.5 * (self.precision.diagonal().log().sum() - self.precision.logdet())
 
@@ -55,8 +63,8 @@ class LinearGaussian:
 def correlated_model(correlation: float = 0.4) -> LinearGaussian:
     """Return a model with 5 pixels and 2 latent dimensions whose columns of W are correlated.
 
-    With orthogonal columns (correlation 0) Λ is diagonal, the gap is 0, and no bound has anything
-    to climb.
+    With orthogonal columns (correlation 0) Λ is diagonal and the gap is 0, so that no bound can
+    improve on the ELBO.
     """
     first = torch.tensor([1.0, 0.5, -0.5, 0.8, 0.0])
     other = torch.tensor([0.3, -0.9, 0.4, 0.5, 1.0])

@@ -1,4 +1,4 @@
-"""A progress bar that leaves one stable line behind, in a terminal as in a stored notebook."""
+"""A progress bar that ends as one line, the same in every run, so that notebooks can store it."""
 
 import sys
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ def _in_notebook() -> bool:
 
 
 class _NotebookBar(tqdm):
-    """tqdm, shown in a notebook's output as text that is replaced in place.
+    """A tqdm bar that replaces its text in place in a notebook's output.
 
-    It begins and ends as the same line, without times: what is stored does not change from run to
-    run, and no widget is left that is dead when the notebook is opened again.
+    It begins and ends as the same line, without times, so that the stored output is the same in
+    every run. A widget would be dead when the notebook is opened again.
     """
 
     disable: bool
@@ -49,7 +49,15 @@ class _NotebookBar(tqdm):
 def progress_bar(
     iterable: Iterable | None = None, *, description: str, total: int, unit: str, shown: bool = True
 ) -> tqdm:
-    """Return a tqdm bar over `total` steps; nothing is shown where `shown` is false."""
+    """Return a tqdm bar with the time left.
+
+    Args:
+        iterable: what to iterate over; None if the caller calls `update`.
+        description: the text in front of the bar.
+        total: the number of steps.
+        unit: what a step is, in the singular.
+        shown: False shows nothing.
+    """
     options: dict[str, Any] = {"desc": description, "total": total, "unit": unit}
     if shown and _in_notebook():
         return _NotebookBar(iterable, ncols=90, **options)

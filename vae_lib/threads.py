@@ -1,4 +1,4 @@
-"""One thread for small work."""
+"""Run small computations on one CPU thread."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ import torch
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Run the block on one CPU thread, then give torch back the number it had.
+    """Run a block on one CPU thread, then restore torch's number of threads.
 
-    For layers as small as ours, two threads spend more time waiting for each other than they save.
+    With layers as small as ours, two threads lose more time waiting for each other than they save.
     """
     before = torch.get_num_threads()
     if before == 1:
