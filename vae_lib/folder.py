@@ -204,6 +204,11 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in DROPPINGS
 
 
+def held_out_of(count: int) -> int:
+    """Return how many pictures of a kind are kept for the test."""
+    return max(1, round(count / HELD_OUT)) if count > 1 else 0
+
+
 def split(
     labels: Int64[Tensor, " garment"], seed: int
 ) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
@@ -224,8 +229,7 @@ def split(
     held_out = np.zeros(len(order), bool)
     for label in np.unique(shuffled):
         places = np.flatnonzero(shuffled == label)
-        if len(places) > 1:
-            held_out[places[: max(1, round(len(places) / HELD_OUT))]] = True
+        held_out[places[: held_out_of(len(places))]] = True
     if not held_out.any():  # one garment of each class
         held_out[0] = True
     return torch.from_numpy(order[~held_out]), torch.from_numpy(order[held_out])

@@ -1,0 +1,104 @@
+"""A wardrobe in use: ask with a new picture, add garments, remove garments. Nothing is retrained."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from vae_lib.data import Images
+from vae_lib.encoding import encode_dataset
+from vae_lib.model import VAE
+from vae_lib.pictures import Source
+from vae_lib.posteriors import Posteriors
+from vae_lib.retrieval import Neighbors, PosteriorIndex
+
+
+class PictureSearch(NamedTuple):
+    """The answer to a picture.
+
+    Attributes:
+        x: The picture as the model sees it, [1, C, H, W].
+        posterior: Its posterior, with `mean` and `std` of shape [1, d].
+        neighbors: For each rule the answer for z = mean, of shape [k].
+    """
+
+    x: UInt8[Tensor, "1 channel height width"]
+    posterior: Posteriors
+    neighbors: dict[str, Neighbors]
+
+
+def search_picture(
+    vae: VAE,
+    index: PosteriorIndex,
+    images: Images,
+    picture: Source | Image.Image,
+    k: int = 10,
+    rules: Iterable[str] = ("likelihood", "euclidean"),
+) -> PictureSearch:
+    """Encode a new picture and find the garments nearest to its mean, by each rule.
+
+    The picture is prepared as the pictures of `images` were: size, colour, polarity, trimming.
+
+    Args:
+        picture: A path, the bytes of a file, an open binary file, or a Pillow image.
+        k: How many garments to return.
+        rules: Names of rules, as `PosteriorIndex.search` takes them.
+
+    Raises:
+        ValueError: Where the picture cannot be read, or for arguments that `search` refuses.
+    """
+    x = images.prepare(picture)
+    posterior = encode_dataset(vae, x)
+    neighbors = {rule: index.search(posterior.mean[0], k, rule) for rule in rules}
+    return PictureSearch(x, posterior, neighbors)
+
+
+def add_garments(
+    vae: VAE, index: PosteriorIndex, images: Images, pictures: Sequence[Source], kind: str
+) -> tuple[PosteriorIndex, Images]:
+    """Return a larger index and its images, with new pictures of one kind as their last garments.
+
+    Only the new pictures are encoded. Errors as `Images.prepare`.
+    """
+    x = torch.cat([images.prepare(picture) for picture in pictures])
+    new, old = encode_dataset(vae, x), index.posteriors
+    names = list(dict.fromkeys([*images.class_names, kind]))
+    labels = torch.full((len(x),), names.index(kind))
+    files, factors = images.train_files, images.train_factors
+    larger = replace(
+        images,
+        class_names=names,
+        train_images=torch.cat([images.train_images, x]),
+        train_labels=torch.cat([images.train_labels, labels]),
+        train_files=files and [*files, *(Path(str(picture)) for picture in pictures)],
+        train_factors=None
+        if factors is None
+        else torch.cat([factors, torch.full((len(x), factors.shape[1]), torch.nan)]),
+    )
+    mean, std = torch.cat([old.mean, new.mean]), torch.cat([old.std, new.std])
+    return PosteriorIndex(mean=mean, std=std), larger
+
+
+def remove_garments(
+    index: PosteriorIndex, images: Images, garments: Sequence[int]
+) -> tuple[PosteriorIndex, Images]:
+    """Return a smaller index and its images, without some garments; the others keep their order.
+
+    Raises an IndexError for a garment that is not in the index.
+    """
+    keep = torch.ones(len(index), dtype=torch.bool)
+    keep[list(garments)] = False
+    files, factors = images.train_files, images.train_factors
+    smaller = replace(
+        images,
+        train_images=images.train_images[keep],
+        train_labels=images.train_labels[keep],
+        train_files=files and [files[row] for row in keep.nonzero()[:, 0].tolist()],
+        train_factors=None if factors is None else factors[keep],
+    )
+    return PosteriorIndex(index.posteriors[keep]), smaller
