@@ -1,7 +1,8 @@
-"""Each measure against a count by hand, brute force, or a ranking whose value is known."""
+"""Each measure, compared with a count by hand, brute force, or a ranking of known value."""
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_lib import VAE, Images, PosteriorIndex, Posteriors, roundtrip
+from vae_lib import VAE, Images, PosteriorIndex, Posteriors, encode_dataset, roundtrip
 from vae_lib.evaluation import (
     MEASURES,
     RULES,
@@ -18,6 +19,7 @@ from vae_lib.evaluation import (
     Wardrobe,
     all_sources,
     average,
+    average_share,
     decoder_log_probs,
     evaluate,
     factor_distances,
@@ -43,7 +45,7 @@ def orders(count: int, garments: int, k: int, seed: int = 0) -> torch.Tensor:
 # --- means and intervals --------------------------------------------------------------------------
 
 
-def test_an_average_by_hand():
+def test_an_average_equals_one_by_hand():
     # 1, 2, 3, 6: mean 3, squared differences 4 + 1 + 0 + 9 = 14, std √(14/3), error √(14/12)
     estimate = average(torch.tensor([1.0, 2.0, math.nan, 3.0, 6.0]))
     assert estimate.value == 3
@@ -65,13 +67,31 @@ def test_a_rate_has_the_interval_of_scipy(found, asked):
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say(generator):
+@pytest.mark.parametrize("count", [2, 5, 12, 40])
+def test_the_interval_of_an_average_share_is_within_0_and_1(count):
+    for right in (0, 1, count - 1, count):
+        shares = (torch.arange(count) < right).double()
+        estimate = average_share(shares)
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+        assert estimate.low < estimate.high
+        assert estimate == average_share(shares)
+    for bad in (torch.tensor([0.5, 1.5]), torch.tensor([0.5, math.nan]), torch.tensor([0.5])):
+        with pytest.raises(ValueError, match=r"shares: expected at least 2 numbers in \[0, 1\]"):
+            average_share(bad)
+
+
+def test_intervals_contain_the_truth_as_often_as_they_claim(generator):
     draws = torch.rand(600, 80, generator=generator)
     inside = 0
     for row in draws:
         means, shares = average(row), rate(row < 0.3)
         inside += (means.low <= 0.5 <= means.high) + (shares.low <= 0.3 <= shares.high)
     assert 0.92 < inside / 1200 < 0.975
+    inside = 0
+    for row in draws[:200]:
+        shares = average_share(row**3)
+        inside += shares.low <= 0.25 <= shares.high
+    assert 0.9 < inside / 200 <= 1
 
 
 # --- self-retrieval -------------------------------------------------------------------------------
@@ -122,7 +142,7 @@ def test_hubs_against_scipy(seed):
     assert found.skewness == pytest.approx(scipy.stats.skew(occurrences))
 
 
-def test_one_garment_that_answers_everything_is_a_hub():
+def test_a_garment_that_answers_everything_is_a_hub():
     indices = orders(200, 1000, 10)
     indices[:, 0] = 1000
     found = hubs(indices, 1001)
@@ -327,7 +347,7 @@ def evaluation(wardrobe):
     return evaluate(wardrobe, queries=150, seed=3, progress=False)
 
 
-def test_the_table_holds_what_has_a_meaning_and_no_more(evaluation):
+def test_the_table_holds_every_defined_measure_and_no_other(evaluation):
     assert evaluation.sources == [
         *("posterior", "held-out", "prior", "percentiles", "uniform 3", "uniform 5")
     ]
@@ -349,12 +369,12 @@ def test_the_table_holds_what_has_a_meaning_and_no_more(evaluation):
     assert {measure for _, _, measure in expected} == set(MEASURES)
 
 
-def test_what_has_no_meaning_is_a_dash(evaluation):
+def test_a_table_shows_a_dash_for_an_undefined_measure(evaluation):
     lines = evaluation.table("same class", rules=["likelihood"]).splitlines()
     assert lines[1].split()[-4:] == ["–"] * 4  # free z
 
 
-def test_a_count_has_no_interval_and_a_share_has_one(evaluation):
+def test_counts_have_no_interval_and_shares_have_one(evaluation):
     for measure, shown in (("distinct winners", r"\d+"), ("recall@1", r"0\.\d\d ± 0\.\d\d")):
         table = evaluation.table(measure, digits=0 if shown == r"\d+" else 2, rules=["gate"])
         assert re.search(rf"^gate +{shown}( |$)", table, flags=re.MULTILINE), table
@@ -371,6 +391,20 @@ def test_the_table_agrees_with_its_pieces(evaluation, wardrobe, sources):
     winners = wardrobe.images.train_images[found.indices[:, 0]] / 255
     distance = (picture - winners).square().sum(dim=(1, 2, 3)).mean().item()
     assert evaluation["posterior", "likelihood", "pixel distance"].value == pytest.approx(distance)
+
+
+def test_a_table_of_a_small_wardrobe_says_how_many_garments_count(vae, drawn):
+    few = replace(
+        drawn,
+        **{name: getattr(drawn, name)[:6] for name in ("train_images", "train_labels")},
+        train_factors=drawn.train_factors[:6],
+    )
+    index = PosteriorIndex(encode_dataset(vae, few.train_images))
+    result = evaluate(Wardrobe(vae, index, few), 20, rules=["likelihood"], progress=False)
+    assert result.table("recall@10").endswith(
+        "(The wardrobe has 6 garments, so all of them count.)"
+    )
+    assert "wardrobe" not in result.table("recall@1")
 
 
 def test_a_lead_is_the_mean_of_paired_differences(evaluation):
@@ -403,7 +437,7 @@ def test_the_same_seed_gives_the_same_table(evaluation, wardrobe):
     assert other[key] != evaluation[key]
 
 
-def test_what_is_unknown_is_named(evaluation, wardrobe):
+def test_unknown_names_are_refused_with_the_known_ones(evaluation, wardrobe):
     with pytest.raises(ValueError, match=r"expected one of 'recall@1', .* got 'recall@2'"):
         evaluation.table("recall@2")
     with pytest.raises(ValueError, match=r"expected one of 'posterior', .* got 'moon'"):

@@ -11,9 +11,11 @@ from vae_lib.checkpoint import History
 from vae_lib.data import Images, load_folder, load_images
 from vae_lib.encoding import encode_dataset
 from vae_lib.folder import write_drawn_folder
+from vae_lib.inspection import inspect_images
 from vae_lib.latent_model import LatentModel, adapt
 from vae_lib.model import VAE
 from vae_lib.objective import ElboTerms, elbo, importance_weighted_bound, kl_to_prior
+from vae_lib.own_pictures import add_garments, remove_garments, search_picture
 from vae_lib.posteriors import Posteriors
 from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
 from vae_lib.training import fit, mean_terms, permutation_loss
@@ -33,11 +35,13 @@ __all__ = [
     "PosteriorIndex",
     "Posteriors",
     "adapt",
+    "add_garments",
     "elbo",
     "encode_dataset",
     "fit",
     "gated_search",
     "importance_weighted_bound",
+    "inspect_images",
     "kl_to_prior",
     "load_folder",
     "load_images",
@@ -46,8 +50,10 @@ __all__ = [
     "mean_terms",
     "permutation_loss",
     "pretrained_facts",
+    "remove_garments",
     "roundtrip",
     "save_vae",
+    "search_picture",
     "write_drawn_folder",
 ]
 

@@ -1,5 +1,6 @@
-"""What to know of pictures before training: are they too few, blank, or the same ones twice?"""
+"""What to check before training: too few pictures, blank ones, and the same one twice."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -45,31 +46,29 @@ def inspect_images(images: Images) -> list[Finding]:
     """
     require("images", images, Images, "Images")
     parts = (images.train_images, images.test_images)
-    names = _names(images.train_files, "train", parts[0]), _names(images.test_files, "test", parts[1])
-    train, test = map(len, parts)
+    train, test = parts
+    names = _names(images.train_files, "train", train), _names(images.test_files, "test", test)
     counts = torch.cat([images.train_labels, images.test_labels]).bincount()
     missing = _missing(counts.tolist())
     add = f"; add {missing:,} more to the folder" if missing else ""
+    learn = f"{len(train):,} pictures to learn from; it takes {LEAST_TO_TRAIN}{add}"
+    held_out = f"{len(test):,} pictures held out; useful intervals take {ENOUGH_TO_TEST}"
     blank = [name for each, x in zip(names, parts, strict=True) for name in _blank(each, x)]
-    twice = [f"{names[1][row]} = {names[0][other]}" for row, other in _same(*parts)]
+    twice = [f"{names[1][row]} = {names[0][other]}" for row, other in _same(train, test)]
     rare = [f"{name} ({n})" for name, n in zip(images.class_names, counts, strict=False) if n < 2]
     return [
-        Finding(not missing, f"{train:,} pictures to learn from; it takes {LEAST_TO_TRAIN}{add}", []),
-        Finding(
-            test >= ENOUGH_TO_TEST,
-            f"{test:,} pictures held out; useful intervals take {ENOUGH_TO_TEST}",
-            [],
-        ),
+        Finding(not missing, learn, []),
+        Finding(len(test) >= ENOUGH_TO_TEST, held_out, []),
         Finding(not blank, f"{len(blank):,} pictures are blank", blank),
         Finding(not twice, f"{len(twice):,} held-out pictures are also learned from", twice),
         Finding(not rare, f"{len(rare):,} kinds have fewer than two pictures", rare),
     ]
 
 
-def _names(files: list | None, part: str, images: Tensor) -> list[str]:
-    return [f"{part} {row}" for row in range(len(images))] if files is None else [
-        repr(file.name) for file in files
-    ]
+def _names(files: list[Path] | None, part: str, images: Tensor) -> list[str]:
+    if files is not None:
+        return [repr(file.name) for file in files]
+    return [f"{part} {row}" for row in range(len(images))]
 
 
 def _missing(counts: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""A wardrobe in use: ask with a new picture, add garments, remove garments. Nothing is retrained."""
+"""A wardrobe in use: ask with a picture, add and remove garments. Nothing is trained again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy import stats
 from torch import Tensor
 
 from vae_lib.pixels import as_unit_interval
@@ -35,7 +37,7 @@ def average(values: Float[Tensor, " query"]) -> Estimate:
     """Return the mean ± 1.96 standard errors, ignoring NaN.
 
     The interval assumes independent values. For bounded values it can reach beyond the bounds; use
-    `rate` for hits and misses.
+    `rate` for hits and misses, and `average_share` for numbers in [0, 1].
 
     Args:
         values: one number for each query, [Q].
@@ -69,14 +71,40 @@ def rate(hits: Bool[Tensor, " query"]) -> Estimate:
     Reference:
         Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """
-    count = len(hits)
-    if count < 1:
+    if len(hits) < 1:
         raise ValueError("hits: expected at least one query, got none")
-    share = hits.double().mean().item()
-    shrink = 1 + Z95**2 / count
-    centre = (share + Z95**2 / (2 * count)) / shrink
-    reach = Z95 / shrink * math.sqrt(share * (1 - share) / count + Z95**2 / (4 * count**2))
-    return Estimate(share, max(0.0, centre - reach), min(1.0, centre + reach))
+    found = int(hits.sum())
+    interval = stats.binomtest(found, len(hits)).proportion_ci(method="wilson")
+    return Estimate(found / len(hits), float(interval.low), float(interval.high))
+
+
+def average_share(shares: Float[Tensor, " query"]) -> Estimate:
+    """Return the mean of values in [0, 1] with a bootstrap interval, which stays within [0, 1].
+
+    Where all values are equal the bootstrap knows no spread, and the interval is that of `rate`.
+
+    Args:
+        shares: one number for each query, such as the share of its answers that are right, [Q].
+
+    Returns:
+        The mean and its 95 % interval: the same one every time, from 2,000 resamples.
+
+    Raises:
+        ValueError: if a number is outside [0, 1] or NaN, or there are fewer than two.
+
+    Reference:
+        Efron, Bootstrap methods: another look at the jackknife (1979).
+    """
+    values = shares.double().numpy()
+    if len(values) < 2 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("shares: expected at least 2 numbers in [0, 1], got others")
+    mean = float(values.mean())
+    if (values == values[0]).all():
+        sure = rate(torch.arange(len(values)) < round(mean * len(values)))
+        return Estimate(mean, sure.low, sure.high)
+    settings = {"n_resamples": 2000, "method": "percentile", "rng": 0}
+    interval = stats.bootstrap((values,), np.mean, **settings).confidence_interval
+    return Estimate(mean, float(interval.low), float(interval.high))
 
 
 def hits(
@@ -211,12 +239,11 @@ def hubs(indices: Int64[Tensor, "query k"], garments: int) -> Hubs:
         Radovanović, Nanopoulos and Ivanović, Hubs in space (2010).
     """
     wins = torch.bincount(indices[:, 0], minlength=garments)
-    occurrences = torch.bincount(indices.flatten(), minlength=garments).double()
-    difference = occurrences - occurrences.mean()
-    spread = difference.square().mean().sqrt()
-    skewness = (difference**3).mean() / spread**3 if spread > 0 else torch.tensor(0.0)
+    occurrences = torch.bincount(indices.flatten(), minlength=garments)
+    # where all counts are equal the third moment is 0, and SciPy would divide it by 0
+    skewness = float(stats.skew(occurrences.numpy())) if len(occurrences.unique()) > 1 else 0.0
     ten = wins.topk(min(10, garments)).values.sum() / len(indices)
-    return Hubs(int((wins > 0).sum()), ten.item(), skewness.item())
+    return Hubs(int((wins > 0).sum()), ten.item(), skewness)
 
 
 class ReliabilityBin(NamedTuple):

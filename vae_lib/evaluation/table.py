@@ -51,6 +51,7 @@ class Evaluation:
         rules: the names of the rules.
         estimates: the mean of each measure that is defined, with its interval if it has one.
         values: the values that were averaged, one for each z, [Q].
+        k: how many garments each answer has: 10, or all of a smaller wardrobe.
     """
 
     queries: int
@@ -58,6 +59,7 @@ class Evaluation:
     rules: list[str]
     estimates: dict[tuple[str, str, str], Estimate]
     values: dict[tuple[str, str, str], Tensor]
+    k: int = K
 
     def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
         """Return the estimate for (source, rule, measure). Raises a KeyError if undefined."""
@@ -91,7 +93,8 @@ class Evaluation:
             rules, sources: names to include, in this order; all of them by default.
 
         Returns:
-            The table. An estimate that has an interval is followed by ± half its width.
+            The table. An estimate that has an interval is followed by ± half its width. A line
+            says so if the wardrobe has fewer garments than the measure counts.
 
         Raises:
             ValueError: if a measure, rule or source is unknown.
@@ -106,6 +109,8 @@ class Evaluation:
         for rule in rules:
             cells = [self.estimates.get((source, rule, measure)) for source in sources]
             lines.append(f"{rule:<{first}}" + "".join(f"{_text(c, digits):>15}" for c in cells))
+        if self.k < K and measure.endswith("@10"):
+            lines.append(f"(The wardrobe has {self.k} garments, so all of them count.)")
         return "\n".join(lines)
 
 
@@ -150,7 +155,7 @@ def evaluate(
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
     estimates: dict[tuple[str, str, str], Estimate] = {}
     values: dict[tuple[str, str, str], Tensor] = {}
-    steps = len(sources) * len(rules)
+    k, steps = min(K, len(wardrobe.index)), len(sources) * len(rules)
     with progress_bar(
         description="evaluating", total=steps, unit="table row", shown=progress
     ) as bar:
@@ -159,7 +164,7 @@ def evaluate(
             with torch.no_grad():
                 pictures = wardrobe.vae.decode(asked.z)
             for rule in rules:
-                found = RULES[rule](wardrobe, asked.z, min(K, len(wardrobe.index)))
+                found = RULES[rule](wardrobe, asked.z, k)
                 measured = per_query(wardrobe, asked, pictures, found)
                 if rule == "likelihood" and found.probabilities is not None:
                     measured["probability@1"] = found.probabilities[:, 0]
@@ -173,7 +178,7 @@ def evaluate(
                 for name, value in zip(HUB_MEASURES, spread, strict=True):
                     estimates[source, rule, name] = Estimate(value)
                 bar.update()
-    return Evaluation(queries, list(sources), rules, estimates, values)
+    return Evaluation(queries, list(sources), rules, estimates, values, k)
 
 
 def per_query(
