@@ -38,7 +38,8 @@ def inspect_images(images: Images) -> list[Finding]:
     """Look for what would make training on these images, or testing with them, worthless.
 
     A held-out picture is a duplicate where its thumbnail correlates almost perfectly with that of a
-    picture to learn from, as when a photograph is saved again at another JPEG quality.
+    picture to learn from, as when a photograph is saved again at another JPEG quality. Where the
+    images were loaded with `trim=True`, the noise of a very low quality can hide a duplicate.
 
     Returns:
         Findings on the number of pictures, blank pictures, duplicates, and kinds with fewer than
