@@ -13,12 +13,15 @@ language = "en"
 exclude_patterns = ["README.md"]  # index.md includes it
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+extensions += ["sphinx.ext.napoleon"]  # reads Args, Returns and Raises
+napoleon_custom_sections = [("Reference", "References")]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks come with their outputs
 nb_ipywidgets_js: dict[str, dict] = {}  # each widget has a picture in its place
 nitpicky = True  # a name of vae_lib that the glossary links to has to be there
-nitpick_ignore_regex = [("py:class", ".*")]  # but the types in signatures need no link
+# but types in signatures and errors need no link
+nitpick_ignore_regex = [("py:class", ".*"), ("py:exc", ".*")]
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
