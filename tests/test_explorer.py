@@ -635,6 +635,47 @@ def test_photographs_keep_their_colours_proportions_and_names(vae, tmp_path):
     assert explorer._pictures.uri(0).startswith("data:image/png")
 
 
+class Foreign(torch.nn.Module):
+    """A VAE from elsewhere, in colour, that gives other answers in training mode."""
+
+    latent_dim, image_shape = 3, (3, 16, 12)
+
+    def __init__(self):
+        super().__init__()
+        self.down = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(576, 6))
+        self.up = torch.nn.Sequential(
+            torch.nn.Linear(3, 576), torch.nn.Dropout(), torch.nn.Sigmoid()
+        )
+
+    def encode(self, x):
+        mean, log_variance = self.down(x.to(self.down[1].weight)).chunk(2, dim=1)
+        return torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+
+    def decode(self, z):
+        return self.up(z).view(-1, *self.image_shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_model_from_elsewhere_and_pictures_in_colour(drawn, dtype):
+    model = Foreign().to(dtype)
+    pictures = torch.randint(256, (30, 3, 16, 12), dtype=torch.uint8)
+    images = dataclasses.replace(
+        drawn, train_images=pictures, train_labels=drawn.train_labels[:30], test_images=pictures
+    )
+    index = PosteriorIndex(encode_dataset(model, pictures))
+    explorer = Explorer(model, index, images)
+    explorer.garment_z(7)
+    assert explorer.decoded.shape == (3, 16, 12)
+    with torch.inference_mode():
+        expected = model.eval().decode(torch.tensor([explorer.z], dtype=dtype))[0].float()
+    assert torch.allclose(explorer.decoded, expected, atol=1e-6)
+    assert Image.open(io.BytesIO(explorer.picture.value)).size == (12, 16)
+    assert explorer.neighbors["euclidean"].indices[0] == 7
+    assert explorer._repr_mimebundle_()[0]["image/png"]
+    with pytest.raises(TypeError, match=r"Linear has no encode.*adapt"):
+        Explorer(torch.nn.Linear(3, 3), index, images)
+
+
 @pytest.mark.parametrize("size", [(1, 20, 30), (3, 32, 32)])
 def test_pictures_of_any_size_as_png_files(size):
     picture = torch.randint(256, size, dtype=torch.uint8)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel
 from vae_lib.posteriors import Posteriors, as_queries
 from vae_lib.retrieval import RULES, Neighbors, PosteriorIndex, gated_search, roundtrip
 
@@ -43,7 +43,7 @@ class Answer:
 
 
 def ask(
-    model: VAE, index: PosteriorIndex, z: Sequence[float], rules: Iterable[str], k: int
+    model: LatentModel, index: PosteriorIndex, z: Sequence[float], rules: Iterable[str], k: int
 ) -> Answer:
     """Search by every rule; errors as `index.search`."""
     mahalanobis2 = index.mahalanobis2(z).item()
@@ -57,13 +57,20 @@ def ask(
     return Answer(neighbors, searched, mahalanobis2, index.familiar_below)
 
 
-def rank(model: VAE, index: PosteriorIndex, z: object, rule: str, k: int) -> Neighbors:
+def rank(model: LatentModel, index: PosteriorIndex, z: object, rule: str, k: int) -> Neighbors:
     """Return the k best garments by one of ROW_RULES."""
     if rule == "gate":
         return gated_search(model, index, z, k)
     if rule == "round trip":
         return index.search(roundtrip(model, z)[0], k)
     return index.search(z, k, rule)
+
+
+def like_weights(model: LatentModel, z: Tensor) -> Tensor:
+    """Return z on the device and in the float type of a model's first parameter."""
+    weights = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
+    first = next(weights, None)
+    return z.float() if first is None else z.to(first)
 
 
 def score_parts(

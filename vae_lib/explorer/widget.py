@@ -24,11 +24,19 @@ from vae_lib.explorer.pins import Pins
 from vae_lib.explorer.plane import map_html
 from vae_lib.explorer.rows import number, overlap
 from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
-from vae_lib.explorer.state import ROW_RULES, Answer, ask, text_to_z, unused_dimensions, z_to_text
+from vae_lib.explorer.state import (
+    ROW_RULES,
+    Answer,
+    ask,
+    like_weights,
+    text_to_z,
+    unused_dimensions,
+    z_to_text,
+)
 from vae_lib.explorer.static import static_figure
 from vae_lib.explorer.thumbnails import Thumbnails, picture_png
 from vae_lib.figures import png_bytes
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel, evaluation_mode, require_model
 from vae_lib.objective import kl_to_prior
 from vae_lib.posteriors import LARGEST, as_queries
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
@@ -47,7 +55,7 @@ class Explorer(widgets.VBox):
     order of the dimensions) and `neighbors`, a dict from rule to the answer of `index.search`.
     """
 
-    def __init__(self, vae: VAE, index: PosteriorIndex, images: Images, seed: int = 0):
+    def __init__(self, vae: LatentModel, index: PosteriorIndex, images: Images, seed: int = 0):
         """Take the model, the index of `images.train_images`, and the images.
 
         Args:
@@ -60,7 +68,7 @@ class Explorer(widgets.VBox):
             TypeError: An argument of another type.
             ValueError: The index has another number of garments or of latent dimensions.
         """
-        require("vae", vae, VAE, "a VAE")
+        require_model(vae, "encode", "decode", "latent_dim", "image_shape")
         require("index", index, PosteriorIndex, "a PosteriorIndex")
         require("images", images, Images, "Images")
         require_int("seed", seed, least=0)
@@ -300,9 +308,9 @@ class Explorer(widgets.VBox):
 
     def _redraw(self) -> None:
         """Show the picture first, since that is what a person who moves a slider looks at."""
-        with one_thread(), torch.inference_mode():
-            z = as_queries(self._z, self._vae.latent_dim)
-            self._decoded = self._vae.decode(z)[0].cpu()
+        z = like_weights(self._vae, as_queries(self._z, self._vae.latent_dim))
+        with one_thread(), torch.inference_mode(), evaluation_mode(self._vae):
+            self._decoded = self._vae.decode(z)[0].float().cpu()
         self.picture.value = picture_png(self._decoded)
         self.panel.show(self._z, self._scale, self._rules)
         shown = min(SHOWN, len(self._index))
