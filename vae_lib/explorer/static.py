@@ -35,7 +35,7 @@ def static_figure(
         messages: Sentences below the bars.
     """
     count = len(answer.neighbors)
-    figure = plt.figure(figsize=(10, 2.9 + 2.0 * count))
+    figure = plt.figure(figsize=(10, 3.0 + 1.95 * count))
     heights = [1.5] + [1] * count
     top, *rows = figure.subfigures(1 + count, 1, squeeze=False, height_ratios=heights)[:, 0]
     bars, picture = top.subplots(1, 2, width_ratios=[3, 1])

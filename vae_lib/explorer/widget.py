@@ -336,8 +336,8 @@ class Explorer(widgets.VBox):
 
     def _sentences(self) -> list[str]:
         """Return what there is to say of the current z."""
-        says = [overlap, rows.nearness, rows.familiarity]
-        return [" ".join(say(self._answer) for say in says), *self._outside()]
+        first = f"{overlap(self._answer)} {rows.nearness(self._answer)}"
+        return [first, rows.familiarity(self._answer), *self._outside()]
 
     def __repr__(self) -> str:
         lines = [f"Explorer at z = [{', '.join(number(value) for value in self._z)}]"]
