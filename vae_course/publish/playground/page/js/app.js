@@ -92,6 +92,7 @@ class Playground {
     });
     this.listen();
     this.arrive(location.hash);
+    document.documentElement.dataset.built = "true";
   }
 
   get z() {
@@ -183,7 +184,6 @@ class Playground {
       byId(id, HTMLButtonElement).setAttribute("aria-pressed", String(Number(d) === latentDim));
     }
     document.documentElement.dataset.view = latentDim === 2 ? "map" : "sliders";
-    for (const id of ["map", "map-side", "map-reading"]) byId(id, HTMLDivElement).hidden = latentDim !== 2;
     const entry = this.manifest.models[latentDim];
     this.sliders = new Sliders(byId("sliders", HTMLDivElement), entry.strength, {
       moved: (j, value, gesture) => this.moveByHand(this.z.with(j, value), gesture),
@@ -435,6 +435,7 @@ async function start() {
 }
 
 start().catch((error) => {
+  document.documentElement.dataset.built = "true";
   setText(byId("badge-word", HTMLElement), "The page could not load its data.");
   setText(byId("badge-text", HTMLSpanElement), `${error.message}. Reload the page to try again.`);
   throw error;

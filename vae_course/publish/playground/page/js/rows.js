@@ -42,8 +42,8 @@ export class Row {
     this.select.addEventListener("change", () => {
       calls.chose(/** @type {RowRule} */ (this.select.value));
     });
-    this.help = element("p", { class: "help" });
-    this.shared = element("p", which ? { class: "shared" } : { class: "tip" });
+    this.help = element("p", { class: "help" }, RULE_HELP[which ? "euclidean" : "likelihood"]);
+    this.shared = which ? element("p", { class: "shared" }, `– of ${SHOWN} in both rows`) : element("p", { class: "tip" }, TIP);
     this.tiles = Array.from({ length: SHOWN }, () => this.tile(calls));
     this.list = element("ol", {}, ...this.tiles.map(({ button }) => element("li", {}, button)));
     root.append(
@@ -109,7 +109,7 @@ export class Row {
     const row = answer?.rows[this.which];
     if (!answer || !row || !garments) return;
     setText(this.help, helpText(rule, answer.familiar));
-    setText(this.shared, this.which ? sharedText(answer.shared.size) : TIP);
+    if (this.which) setText(this.shared, sharedText(answer.shared.size));
     this.root.classList.toggle("far", !answer.familiar && row.probabilities !== undefined);
     this.list.setAttribute("aria-label", `Nearest by ${this.rules?.[rule].name}`);
     const isDistance = !largestFirst(row.ranksBy);

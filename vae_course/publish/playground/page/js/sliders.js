@@ -155,17 +155,15 @@ function share(value) {
  */
 export function updateKey(key, scene) {
   const names = scene.marked.map((garment) =>
-    garment === undefined ? "" : `${scene.garments?.className(garment) ?? ""} ${garment}`,
+    garment === undefined ? "\u00a0" : `${scene.garments?.className(garment) ?? ""} ${garment}`,
   );
-  const parts = key.querySelectorAll("span");
-  if (parts.length !== 3) {
-    const made = [0, 1, "own"].map((which) => element("span", { class: `lane-${which}` }));
-    key.replaceChildren("μ ± σ of", ...made, element("i", { class: "note" }, "strongest dimension first"));
-    updateKey(key, scene);
-    return;
+  if (!key.childElementCount) {
+    const lanes = [0, 1, "own"].map((which) => element("span", { class: `lane-${which}` }));
+    key.append("μ ± σ of", ...lanes, element("i", { class: "note" }, "strongest dimension first"));
   }
-  setText(parts[0], names[0]);
-  setText(parts[1], names[1]);
-  setText(parts[2], "your picture");
-  /** @type {HTMLElement} */ (parts[2]).hidden = !scene.own;
+  const [first, second, own] = key.querySelectorAll("span");
+  setText(first, names[0]);
+  setText(second, names[1]);
+  setText(own, "your picture");
+  own.hidden = !scene.own;
 }

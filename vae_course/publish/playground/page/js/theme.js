@@ -1,4 +1,5 @@
-// Sets light or dark before the page is drawn; loaded as a plain script, so that nothing flashes.
+// Sets light or dark, and the view that the address names, before the page is drawn; loaded as a
+// plain script, so that nothing flashes.
 (() => {
   const KEY = "playground-theme";
   const root = document.documentElement;
@@ -18,6 +19,7 @@
   }
 
   apply();
+  root.dataset.view = /[#&]view=map(&|$)/.test(location.hash) ? "map" : "sliders";
   system.addEventListener("change", apply);
   addEventListener("DOMContentLoaded", () => {
     document.getElementById("theme")?.addEventListener("click", () => {

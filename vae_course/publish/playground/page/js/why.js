@@ -30,13 +30,13 @@ export class Why {
       if (this.garment !== undefined) act(this.garment);
     };
     this.canvas = garmentCanvas("thumb");
-    this.name = element("b");
+    this.name = element("b", {}, "\u00a0");
     this.holdButton = button("Hold", calls.hold, {
       "aria-pressed": "false",
       title: "Keep this garment marked while z moves",
     });
     /** @type {HTMLElement[]} */
-    this.heads = [0, 1].map((which) => element("th", { scope: "col", class: `head-${which}` }));
+    this.heads = [0, 1].map((which) => element("th", { scope: "col", class: `head-${which}` }, "\u00a0"));
     /** @type {HTMLElement[]} */
     this.places = [0, 1].map(() => element("td"));
     /** @type {HTMLElement[]} */
