@@ -547,7 +547,7 @@ def test_the_parts_add_up_to_the_score(explorer, index, rule):
         explorer.z = z
         answer = explorer.answer
         neighbors = answer.neighbors[rule]
-        total = score_parts(index, answer.searched[rule], neighbors.indices, rule).sum(dim=1)
+        total = score_parts(index, answer.searched[rule], neighbors, rule).sum(dim=1)
         is_distance = neighbors.probabilities is None
         expected = neighbors.scores.square() if is_distance else neighbors.scores
         assert torch.allclose(total, expected, rtol=1e-9, atol=1e-9)

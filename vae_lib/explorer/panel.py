@@ -154,7 +154,7 @@ class Panel:
             description=f"z{j + 1} unused" if unused else f"z{j + 1}",
             tooltip=f"z{j + 1}: {says}.",
             readout=False,
-            style={"description_width": "5.5em" if unused else "3em"},
+            style={"description_width": "6.5em" if unused else "3em"},
         )
         if unused:
             slider.add_class("vae-unused")
@@ -217,7 +217,7 @@ class Panel:
         parts = [head.add_class("vae-head"), self._grid(strong)]
         if weak:
             more = widgets.Button(description=f"Show {len(weak)} weaker dimensions")
-            box = widgets.VBox()
+            box = widgets.VBox().add_class("vae-weak")
 
             def toggle(_: widgets.Button) -> None:
                 box.children = () if box.children else (self._grid(weak),)

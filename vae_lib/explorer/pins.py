@@ -7,10 +7,9 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from vae_lib.explorer.rows import ROW_NAMES
+from vae_lib.explorer.rows import ROW_NAMES, rule_color
 from vae_lib.explorer.state import Answer
 from vae_lib.explorer.thumbnails import Thumbnails, data_uri, picture_png
-from vae_lib.figures import RULE_COLORS
 
 FIRST = 4  # garments of each row on a card
 
@@ -48,7 +47,7 @@ class Pins:
             )
             named = escape(f"Nearest to {name} by {ROW_NAMES[rule]}")
             rows += (
-                f'<div class="vae-strip" style="--rule: {RULE_COLORS[rule]}" role="group" '
+                f'<div class="vae-strip" style="--rule: {rule_color(rule)}" role="group" '
                 f'aria-label="{named}" title="{named}.">{images}</div>'
             )
         picture = data_uri(picture_png(decoded))

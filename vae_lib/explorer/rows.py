@@ -21,6 +21,12 @@ ROW_NAMES = {
 }
 
 
+def rule_color(rule: str) -> str:
+    """Return a rule's colour in CSS; what is black in figures is white on a dark page."""
+    color = RULE_COLORS[rule]
+    return "var(--jp-ui-font-color0)" if color == "#000000" else color
+
+
 def number(value: float, digits: int = 2) -> str:
     """Return a number as text, with a true minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
@@ -133,8 +139,8 @@ def rows_html(
         text = html.escape(title(rule, answer))
         far = "" if answer.familiar else " vae-is-far"
         parts.append(
-            f'<div class="vae-title" style="--rule: {RULE_COLORS[rule]}"><b>{text}</b></div>'
-            f'<ol class="vae-row{far}" style="--rule: {RULE_COLORS[rule]}" aria-label="{text}" '
+            f'<div class="vae-title" style="--rule: {rule_color(rule)}"><b>{text}</b></div>'
+            f'<ol class="vae-row{far}" style="--rule: {rule_color(rule)}" aria-label="{text}" '
             f'data-rule="{rule}">{"".join(items)}</ol>'
         )
     return "".join(parts)
@@ -151,7 +157,7 @@ def marks_of(answer: Answer, index: PosteriorIndex, rule: str, scale: Scale) -> 
     mean, std = q.mean[garments].cpu().double(), q.std[garments].cpu().double()
     ends = torch.stack([mean - std, mean, mean + std], dim=-1)  # [garment, d, 3]
     places = (100 * scale.shares(ends)).round(decimals=1)
-    parts = score_parts(index, answer.searched[rule], garments, rule)
+    parts = score_parts(index, answer.searched[rule], answer.neighbors[rule], rule)
     for row, part in zip(places.tolist(), parts.tolist(), strict=True):
         yield json.dumps(
             [[*place, number(value)] for place, value in zip(row, part, strict=True)],

@@ -17,6 +17,7 @@ from vae_lib.retrieval import RULES, Neighbors, PosteriorIndex, gated_search, ro
 ROW_RULES = (*RULES, "round trip", "gate")  # every rule that a row can show
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 ACTIVE_VARIANCE = 0.01
+TINY = 1e-12
 DIGITS = 3  # of the numbers that a person reads; z itself is kept exactly
 
 
@@ -74,28 +75,33 @@ def like_weights(model: LatentModel, z: Tensor) -> Tensor:
 
 
 def score_parts(
-    index: PosteriorIndex, z: Tensor, garments: Tensor, rule: str
+    index: PosteriorIndex, z: Tensor, neighbors: Neighbors, rule: str
 ) -> Float[Tensor, "garment latent"]:
     """Return what each dimension adds to a score, float64.
 
-    A log density is the sum of its parts, and so is the square of a distance.
+    A log density is the sum of its parts, and so is the square of a distance. A Student-t density
+    is no sum: its fall with the distance is shared out as the squared distance is.
 
     Args:
         index: The index that was searched.
         z: The code that was ranked, [d].
-        garments: Which garments, [k].
+        neighbors: The answer for z, [k].
         rule: One of ROW_RULES.
     """
     q = index.posteriors
-    difference = z - q.mean[garments].cpu().double()
-    std = q.std[garments].cpu().double()
+    difference = z - q.mean[neighbors.indices].cpu().double()
+    std = q.std[neighbors.indices].cpu().double()
     if rule == "euclidean":
         return difference.square()
     if rule == "scaled-euclidean":
         return (difference / index.rms_std.cpu()).square()
     squared = (difference / std).square()
-    if rule in ("mahalanobis", "student-t"):
+    if rule == "mahalanobis":
         return squared
+    if rule == "student-t":
+        share = (squared + TINY) / (squared + TINY).sum(dim=1, keepdim=True)
+        fall = neighbors.scores.cpu() + std.log().sum(dim=1)
+        return share * fall[:, None] - std.log()
     return -0.5 * squared - std.log() - 0.5 * math.log(2 * math.pi)
 
 
