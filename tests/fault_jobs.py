@@ -132,7 +132,7 @@ class Saving(Job):
             save_vae(vae, folder / "vae")
             posteriors(version).save(folder / "posteriors")
             PosteriorIndex(posteriors(version)).save(folder / "index")
-            FaissIndex(posteriors(version)).save(folder / "faiss")
+            FaissIndex(posteriors(version), cells=20).save(folder / "faiss")
 
     def check(self, folder: Path) -> None:
         readers = {

@@ -126,7 +126,6 @@ KINDS = {  # of files: how one is written, read, and then used
         PosteriorIndex.load,
         lambda index: use_posteriors(index.posteriors),
     ),
-    "FAISS": (lambda path: FaissIndex(some_posteriors()).save(path), FaissIndex.load, use_faiss),
     "FAISS cells": (write_cells, FaissIndex.load, use_faiss),
     "checkpoint": (train, train, lambda _: None),
 }
@@ -568,7 +567,10 @@ def calls(folder: Path) -> dict:
             PosteriorIndex,
             {"posteriors": None, "mean": s["codes"], "std": s["codes"] + 1},
         ),
-        "PosteriorIndex.search": (s["index"].search, {"z": s["z"], "k": 3, "rule": "euclidean"}),
+        "PosteriorIndex.search": (
+            s["index"].search,
+            {"z": s["z"], "k": 3, "rule": "euclidean", "nu": 1.0, "threads": 1},
+        ),
         "PosteriorIndex.scores": (s["index"].scores, {"z": s["z"], "rule": "mahalanobis"}),
         "PosteriorIndex.mahalanobis2": (s["index"].mahalanobis2, {"z": s["z"]}),
         "PosteriorIndex.is_familiar": (s["index"].is_familiar, {"z": s["z"]}),

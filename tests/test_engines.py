@@ -19,7 +19,7 @@ from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, recall
 from vae_lib.engines.faiss_index import KIND, SPREAD
 from vae_lib.engines.milvus_index import FIELD, fingerprint
 from vae_lib.engines.recall import draws
-from vae_lib.lifted import Lifting
+from vae_lib.lifted import SPARE, Lifting, rerank
 
 ROOT = Path(__file__).parents[1]
 HOW = "pymilvus is not installed: `python3 course.py test --all` brings it"
@@ -72,25 +72,36 @@ def cells(index) -> FaissIndex:
 
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])
-def test_exact_faiss_is_exact(index, shift):
+def test_candidates_of_the_inner_product_are_reranked_exactly(index, shift):
     posteriors = Posteriors(index.posteriors.mean + shift, index.posteriors.std)
-    exact = PosteriorIndex(posteriors)
-    far = torch.rand(50, 10, generator=torch.Generator().manual_seed(0)) * 10 - 5
-    z = torch.cat([draws(exact, 200, seed=0), far])
-    found, expected = FaissIndex(posteriors).search(z), exact.search(z)
-    assert found.indices.equal(expected.indices)
-    assert found.scores.equal(expected.scores)
-    assert found.probabilities.equal(expected.probabilities)
+    exact, lifting = PosteriorIndex(posteriors), Lifting(posteriors)
+    far = torch.rand(50, 10, generator=torch.Generator().manual_seed(0)) * 10 - 5 + shift
+    z = torch.cat([draws(exact, 200, seed=0), far]).double()
+    rows = torch.cat([torch.from_numpy(rows) for _, rows in lifting.rows(posteriors, 700)])
+    products = lifting.vectors(z) @ rows.T  # float32
+    torch.testing.assert_close(products.double(), posteriors.log_prob(z), rtol=1e-4, atol=0.01)
+    candidates = products.topk(10 + SPARE).indices
+    indices, scores = rerank(exact, z, candidates.flip(1), 10)
+    expected = exact.search(z)
+    assert indices.equal(expected.indices)
+    assert scores.equal(expected.scores)
 
 
-def test_exact_faiss_is_exact_among_hundreds_of_duplicates():
-    mean = torch.zeros(700, 3)
-    mean[500:] = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    posteriors = Posteriors(mean, torch.full((700, 3), 0.5))
-    engine = FaissIndex(posteriors)
-    assert engine.search([0.0, 0.0, 0.0], k=20).indices.tolist() == list(range(20))
-    everything = engine.search([0.1, 0.0, 0.0], k=700)
-    assert everything.indices.equal(engine.exact.search([0.1, 0.0, 0.0], k=700).indices)
+def test_the_lifted_product_is_the_likelihood(index):
+    lifting, z = Lifting(index.posteriors), draws(index, 50, seed=0).double()
+    centred = z - lifting.centre
+    queries = torch.cat([torch.ones(50, 1), centred.square(), centred], dim=1)
+    products = queries @ lifting.garments(index.posteriors).T
+    torch.testing.assert_close(products, index.posteriors.log_prob(z), rtol=1e-9, atol=1e-9)
+    assert lifting.dimensions == products.new_zeros(0, 21).shape[1]
+
+
+def test_reranking_prefers_the_lower_index_of_twins_and_searches_where_candidates_miss():
+    twins = PosteriorIndex(mean=torch.zeros(9, 2), std=torch.ones(9, 2))
+    candidates = torch.tensor([[7, 5, 2, 8], [3, -1, -1, -1]])
+    indices, scores = rerank(twins, torch.zeros(2, 2, dtype=torch.float64), candidates, 3)
+    assert indices.tolist() == [[2, 5, 7], [0, 1, 2]]
+    assert scores.unique().numel() == 1
 
 
 def test_cells_trade_recall_for_speed_and_tune_chooses(cells):
@@ -137,14 +148,13 @@ def test_the_average_gaussian_of_a_cell(cells):
     torch.testing.assert_close(averages.std[3], variance.sqrt())
 
 
-@pytest.mark.parametrize("number", [None, 50])
-def test_a_faiss_index_is_saved_and_loaded(index, tmp_path, number):
-    engine = FaissIndex(index.posteriors[:2000], cells=number)
-    if number:
-        engine.nprobe = 7
+def test_a_faiss_index_is_saved_and_loaded(index, tmp_path):
+    engine = FaissIndex(index.posteriors[:2000], cells=50)
+    engine.nprobe = 7
     engine.save(tmp_path / "faiss.safetensors")
     again = FaissIndex.load(tmp_path / "faiss.safetensors")
     assert again.nprobe == engine.nprobe
+    assert repr(again) == repr(engine) == "FaissIndex(2,000 garments, 50 cells, nprobe=7)"
     z = draws(engine.exact, 20, seed=0)
     assert again.search(z).indices.equal(engine.search(z).indices)
 
@@ -155,7 +165,7 @@ def test_other_files_are_refused(index, tmp_path):
     index.save(tmp_path / "posteriors")
     with pytest.raises(ValueError, match="holds vae_lib posteriors; expected vae_lib FAISS index"):
         FaissIndex.load(tmp_path / "posteriors")
-    path = FaissIndex(index.posteriors[:100]).save(tmp_path / "faiss")
+    path = FaissIndex(index.posteriors[:100], cells=5).save(tmp_path / "faiss")
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match="damaged"):
         FaissIndex.load(path)
@@ -167,6 +177,7 @@ def test_parts_that_do_not_belong_together_are_refused(index, tmp_path):
     others = index.posteriors[:90]
     for parts, message in (
         ({"mean": tensors["mean"]}, "expected mean and std in float32"),
+        ({"mean": tensors["mean"], "std": tensors["std"]}, r"int64 \[100\], got torch.int64 \[0\]"),
         (tensors | {"mean": others.mean, "std": others.std}, r"cell_of: expected int64 \[90\]"),
         (tensors | {"cell_of": tensors["cell_of"].int()}, r"got torch.int32 \[100\]"),
         (tensors | {"cell_of": tensors["cell_of"] + 1}, "expected cells from 0 on"),
@@ -178,23 +189,24 @@ def test_parts_that_do_not_belong_together_are_refused(index, tmp_path):
 
 def test_bad_arguments_are_named(index, cells):
     few = index.posteriors[:50]
-    with pytest.raises(ValueError, match="cells: expected 1 to 50 or None, got 51"):
+    with pytest.raises(ValueError, match="cells: expected 1 to 50, got 51"):
         FaissIndex(few, cells=51)
     with pytest.raises(ValueError, match="nprobe: expected 1 to"):
         cells.nprobe = 0
-    with pytest.raises(ValueError, match="tune: an exact index"):
-        FaissIndex(few).tune()
     with pytest.raises(ValueError, match="at_least: expected a share"):
         cells.tune(at_least=1.5)
     with pytest.raises(ValueError, match="k: expected 1 to"):
         cells.search([0.0] * 10, k=0)
     with pytest.raises(ValueError, match="posteriors: expected μ and σ whose"):
-        FaissIndex(Posteriors(torch.ones(3, 2), torch.full((3, 2), 1e-20)))
+        FaissIndex(Posteriors(torch.ones(3, 2), torch.full((3, 2), 1e-20)), cells=2)
 
 
 @pytest.mark.parametrize(
     ("package", "make", "how"),
-    [("faiss", FaissIndex, "course.py lab"), ("pymilvus", MilvusIndex, r"-e '.\[cluster\]'")],
+    [
+        ("faiss", lambda few: FaissIndex(few, cells=2), "course.py lab"),
+        ("pymilvus", MilvusIndex, r"-e '.\[cluster\]'"),
+    ],
 )
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, index, package, make, how):
     original = builtins.__import__
@@ -373,10 +385,10 @@ def test_a_collection_that_holds_something_else_is_caught(few, tmp_path):
     """What a bad index looks like from outside: all garments are there, and are not found."""
     engine = MilvusIndex(few, tmp_path / "wardrobe.db")
     moved = few.mean + 1
-    engine.lifting = Lifting(moved, few.std, -few.log_normalizer)
+    engine.lifting = Lifting(Posteriors(moved, few.std))
     engine.lifting.centre -= 2
     engine.insert(progress=False)
-    engine.lifting = Lifting(few.mean, few.std, -few.log_normalizer)
+    engine.lifting = Lifting(few)
     with pytest.raises(RecallError, match=r"recall@10 of garments_\w+ is 0.\d+, and has to be"):
         engine.verify_recall()
     engine.close()

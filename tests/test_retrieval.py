@@ -1,6 +1,13 @@
 """The rules, against SciPy in float64, by hand, and by their properties."""
 
+import copy
+import itertools
 import math
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -12,13 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vae_lib import PosteriorIndex, Posteriors, gated_search, roundtrip
-from vae_lib.lifted import LiftedForm, neighbors_together
+from vae_lib import Neighbors, PosteriorIndex, Posteriors, gated_search, roundtrip
 from vae_lib.posteriors import LARGEST, squared_distances
-from vae_lib.retrieval import RULES
+from vae_lib.retrieval import roundtrip_search, search_by
+from vae_lib.rules import RANKINGS, RULES
+from vae_lib.search import Scan, formula_of
 
-rules = st.sampled_from(list(RULES))
+rules = st.sampled_from(list(RANKINGS))
 seeds = st.integers(0, 2**32 - 1)
+ROOT = Path(__file__).parents[1]
 
 
 def wardrobe(seed: int, garments: int = 50, latent: int = 4) -> Posteriors:
@@ -40,6 +49,13 @@ def by_scipy(posteriors: Posteriors, z: np.ndarray, rule: str) -> np.ndarray:
         return np.array(
             [scipy.stats.norm(m, s).logpdf(z).sum() for m, s in zip(mean, std, strict=True)]
         )
+    if rule == "student-t":
+        return np.array(
+            [
+                scipy.stats.multivariate_t(m, np.diag(s**2), df=1).logpdf(z)
+                for m, s in zip(mean, std, strict=True)
+            ]
+        )
     scale = {"euclidean": np.ones_like(std), "mahalanobis": std}.get(
         rule, np.sqrt((std**2).mean(axis=0)) * np.ones_like(std)
     )
@@ -53,7 +69,9 @@ def test_search_equals_scipy(seed, rule):
     found = PosteriorIndex(posteriors).search(z, k=7, rule=rule)
     for row in range(len(z)):
         expected = by_scipy(posteriors, z[row].numpy(), rule)
-        order = np.argsort(-expected if RULES[rule] else expected, kind="stable")[:7]
+        order = np.argsort(
+            -expected if RANKINGS[rule].larger_is_better else expected, kind="stable"
+        )[:7]
         assert found.indices[row].tolist() == order.tolist()
         np.testing.assert_allclose(found.scores[row].numpy(), expected[order], rtol=1e-9)
 
@@ -205,7 +223,7 @@ def test_a_batch_equals_one_by_one(seed, rule):
         assert single.scores.equal(batch.scores[row])
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RANKINGS)
 def test_ties_go_to_the_lower_index(rule):
     mean = torch.zeros(300, 2)
     mean[[5, 100]] = 7.0
@@ -215,7 +233,7 @@ def test_ties_go_to_the_lower_index(rule):
     assert index.search([7.0, 7.0], k=3, rule=rule).indices.tolist() == [5, 100, 0]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RANKINGS)
 def test_one_garment_and_all_garments(rule):
     one = PosteriorIndex(mean=torch.zeros(1, 2), std=torch.ones(1, 2))
     assert one.search([1.0, 1.0], k=1, rule=rule).indices.tolist() == [0]
@@ -232,20 +250,40 @@ def test_more_queries_than_one_block_and_none():
 
 def exactly(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> tuple:
     """Return indices and scores by brute force: every score in float64, then a stable sort."""
-    scores, order = index.scores(z, rule).sort(dim=1, descending=RULES[rule], stable=True)
+    scores, order = index.scores(z, rule).sort(
+        dim=1, descending=RANKINGS[rule].larger_is_better, stable=True
+    )
     return order[:, :k], scores[:, :k]
 
 
-def assert_exact(index: PosteriorIndex, z: torch.Tensor, k: int, rule: str) -> None:
-    """Compare with brute force; also with the garments in boxes, as in a large wardrobe."""
-    indices, scores = exactly(index, z, k, rule)
-    in_boxes = PosteriorIndex(index.posteriors)
-    with mock.patch("vae_lib.retrieval.ORDERED_FROM", 0):
-        assert in_boxes._order is not None
-    for each in (index, in_boxes):
-        found = each.search(z, k=k, rule=rule)
-        assert found.indices.equal(indices)
-        assert found.scores.equal(scores)
+def searchers(posteriors: Posteriors) -> dict[str, PosteriorIndex]:
+    """Return indexes that search by leaves, by many small leaves, and by a scan in small blocks."""
+    indexes = {name: PosteriorIndex(posteriors) for name in ("leaves", "small leaves", "scan")}
+    with mock.patch("vae_lib.search.tree.LEAF", 9):
+        assert len(indexes["small leaves"].searcher) >= len(posteriors) / 9
+    indexes["scan"].searcher = Scan(posteriors)
+    return indexes
+
+
+def assert_exact(posteriors: Posteriors, z: torch.Tensor, k: int, rule: str) -> None:
+    """Compare every way to search with brute force: the same order, and the same scores."""
+    indices, scores = exactly(PosteriorIndex(posteriors), z, k, rule)
+    found = {}
+    with (
+        mock.patch("vae_lib.search.scan.GARMENTS", 500),
+        mock.patch("vae_lib.search.scan.QUERIES", 3),
+    ):
+        for name, index in searchers(posteriors).items():
+            some = len(z) if name == "leaves" else 20
+            found[name] = index.search(z[:some], k=k, rule=rule)
+            # each library rounds the logarithm of "student-t" in a way of its own
+            torch.testing.assert_close(found[name].scores, scores[:some], rtol=1e-12, atol=1e-12)
+            if rule != "student-t":
+                assert found[name].scores.equal(scores[:some])
+                assert found[name].indices.equal(indices[:some])
+    own = PosteriorIndex(posteriors).scores(z, rule).gather(1, found["leaves"].indices)
+    torch.testing.assert_close(own, scores, rtol=1e-12, atol=1e-12)
+    assert (found["leaves"].indices.sort(dim=1).values.diff(dim=1) > 0).all()
 
 
 @st.composite
@@ -275,27 +313,17 @@ def test_search_is_exact(posteriors, seed, rule, data):
     near = posteriors[torch.tensor(random.integers(garments, size=count))]
     z = near.mean + near.std * torch.tensor(random.normal(size=(count, latent)))
     z += torch.tensor(random.normal(size=(count, latent)) * data.draw(st.sampled_from([0, 1, 30])))
-    assert_exact(PosteriorIndex(posteriors), z, k, rule)
+    assert_exact(posteriors, z, k, rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("shift", [0.0, 100.0])
-def test_thousands_of_queries_are_exact(index, rule, shift):
-    posteriors = Posteriors(index.posteriors.mean + shift, index.posteriors.std)
-    z = torch.cat([posteriors.sample(torch.Generator().manual_seed(0))[:1500], queries(0, 500, 10)])
-    assert_exact(PosteriorIndex(posteriors), z, 10, rule)
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_a_shift_of_the_latent_space_costs_no_second_look(index, rule):
-    """Centred, the float32 scores are as good as ever: the candidates prove to be enough."""
+@pytest.mark.parametrize("rule", RANKINGS)
+def test_thousands_of_queries_are_exact(index, rule):
     posteriors = Posteriors(index.posteriors.mean + 100, index.posteriors.std)
-    z = posteriors.sample(torch.Generator().manual_seed(0))[:200]
-    with mock.patch.object(LiftedForm, "at_least", side_effect=AssertionError("a second look")):
-        PosteriorIndex(posteriors).search(z, rule=rule)
+    z = torch.cat([posteriors.sample(torch.Generator().manual_seed(0))[:800], queries(0, 300, 10)])
+    assert_exact(posteriors, z, 10, rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RANKINGS)
 @pytest.mark.parametrize(
     ("mean", "std"),
     [(1.0, 1e-20), (1.0, 1e-38), (1.0, 1e20), (1e30, 1.0), (1e37, 1e-38), (1e-30, 1e-15)],
@@ -309,13 +337,19 @@ def test_numbers_beyond_float32_are_scored_in_float64(rule, mean, std):
     index = PosteriorIndex(mean=torch.tensor(means), std=torch.tensor(stds))
     z = torch.cat([queries(0, 3, 3), torch.zeros(1, 3), torch.full((1, 3), 1e6)])
     for k in (1, 20):
-        assert_exact(index, z, k, rule)
+        assert_exact(index.posteriors, z, k, rule)
+
+
+@pytest.mark.parametrize("rule", RANKINGS)
+@pytest.mark.parametrize("latent", [32, 64])
+def test_search_is_exact_in_many_dimensions(rule, latent):
+    posteriors = wardrobe(0, 600, latent)
+    assert_exact(posteriors, torch.cat([posteriors.mean[:5], queries(0, 5, latent)]), 10, rule)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", RULES)
-def test_a_wardrobe_large_enough_for_boxes_is_searched_exactly(rule):
-    """And most of it is never looked at, for a z from the data."""
+@pytest.mark.parametrize("rule", RANKINGS)
+def test_a_large_wardrobe_is_searched_exactly(rule):
     random = torch.Generator().manual_seed(0)
     mean = torch.randn(250_000, 4, generator=random)
     std = torch.exp(torch.randn(250_000, 4, generator=random) / 4 - 3)
@@ -324,70 +358,109 @@ def test_a_wardrobe_large_enough_for_boxes_is_searched_exactly(rule):
     indices, scores = exactly(index, z, 10, rule)
     found = index.search(z, k=10, rule=rule)
     assert found.indices.equal(indices)
-    assert found.scores.equal(scores)
-    lifted = index.lifted_form(rule)
-    with mock.patch.object(lifted, "_by_all_scores", side_effect=AssertionError):
-        assert index.search(z[:6], k=10, rule=rule).indices.equal(indices[:6])
+    torch.testing.assert_close(found.scores, scores, rtol=1e-12, atol=1e-12)
 
 
-@given(wardrobes(), seeds)
-def test_no_garment_exceeds_the_bound_of_its_box(posteriors, seed):
-    z = torch.tensor(np.random.default_rng(seed).normal(size=posteriors.latent_dim) * 3)
-    order = neighbors_together(posteriors.mean, torch.ones(posteriors.latent_dim))
-    assert order.sort().values.equal(torch.arange(len(order)))
-    lifted = LiftedForm(posteriors.mean, posteriors.std, -posteriors.log_normalizer, order)
-    exact = posteriors.log_prob(z)[0][order % len(posteriors)].view(-1, lifted.group)
-    bounds = lifted.boxes.upper_bounds(z)
-    assert (exact.amax(dim=1) <= bounds + 1e-9 * bounds.abs()).all()
+def test_garments_of_leaves_that_cannot_win_are_never_read(index):
+    """Where such garments turn into NaN, the answer stays the same, and most of them can."""
+    expected = index.search(index.posteriors.mean[:1])
+    other = PosteriorIndex(index.posteriors)
+    with mock.patch("vae_lib.search.tree.LEAF", 32):
+        tree = other.searcher
+    formula = formula_of("likelihood", index.posteriors, index.rms_std, 1.0)
+    low, high, leaf_scale, best_bias, mean, _, _, member, _ = tree.leaves(formula)
+    z = index.posteriors.mean[0].double().numpy()[:, None]
+    outside = np.maximum(np.maximum(low - z, z - high), 0) * leaf_scale
+    bounds = best_bias - 0.5 * np.square(outside).sum(axis=0)
+    every_score = index.scores(index.posteriors.mean[:1])[0].numpy()[member]
+    assert (every_score.max(axis=1) <= bounds).all()  # no garment exceeds its leaf's bound
+    hopeless = bounds < expected.scores[0, -1].item()
+    assert hopeless.mean() > 0.5
+    mean[hopeless] = np.nan
+    found = other.search(index.posteriors.mean[:1])
+    assert found.indices.equal(expected.indices)
+    assert found.scores.equal(expected.scores)
 
 
-@given(wardrobes(), seeds, st.booleans(), st.booleans())
-def test_no_computed_score_is_lower_than_the_bound_allows(posteriors, seed, shared, with_bias):
-    """What the certificate of exactness rests on, for every garment and the score it has."""
-    garments, latent = posteriors.mean.shape
-    z = torch.tensor(np.random.default_rng(seed).normal(size=(4, latent))) + posteriors.mean[0]
-    scale = posteriors.std[0] if shared else posteriors.std
-    bias = -posteriors.log_normalizer if with_bias else None
-    lifted = LiftedForm(posteriors.mean, scale, bias)
-    exact = -0.5 * squared_distances(z, posteriors.mean, scale) + (bias if with_bias else 0)
-    computed = (lifted.vectors(z) @ lifted.matrix)[:, :garments].double()
-    for row in range(len(z)):
-        least = lifted.least_computed(z[row : row + 1], exact[row])
-        assert (computed[row] >= least).all()
+@given(seeds, st.sampled_from([0.3, 1.0, 5.0, 1e6]))
+def test_student_t_equals_scipy_for_other_degrees_of_freedom(seed, nu):
+    posteriors, z = wardrobe(seed, 10), queries(seed, 2)
+    mean, std = posteriors.mean.double().numpy(), posteriors.std.double().numpy()
+    found = PosteriorIndex(posteriors).search(z, 10, "student-t", nu=nu)
+    for row in range(2):
+        expected = [
+            scipy.stats.multivariate_t(mean[i], np.diag(std[i] ** 2), df=nu).logpdf(z[row].numpy())
+            for i in found.indices[row].tolist()
+        ]
+        np.testing.assert_allclose(found.scores[row].numpy(), expected, rtol=1e-7, atol=1e-7)
+        assert (np.diff(expected) < 1e-7).all()
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_computed_scores_less_the_offset_are_nearly_the_exact_ones(index, rule):
-    z = index.posteriors.mean[:3].double() + 0.5
-    lifted = index.lifted_form(rule)
-    computed = (lifted.vectors(z) @ lifted.matrix)[:, : len(index)] - lifted.offset(z)[:, None]
-    scores = index.scores(z, rule)
-    exact = scores if rule == "likelihood" else -0.5 * scores.square()
-    torch.testing.assert_close(computed, exact, rtol=1e-4, atol=0.01, check_dtype=False)
+def test_threads_share_a_batch_and_change_nothing():
+    index, z = PosteriorIndex(wardrobe(0)), queries(0, count=7)
+    for count in (0, 1, 2, 7):
+        alone, shared = index.search(z[:count]), index.search(z[:count], threads=3)
+        assert shared.indices.equal(alone.indices)
+        assert shared.scores.equal(alone.scores)
+    with pytest.raises(ValueError, match="threads: expected at least 1, got 0"):
+        index.search(z, threads=0)
 
 
-def test_the_product_is_full_float32_whatever_the_user_allows(index):
-    """Both settings make a plain product of float32 matrices wrong in the third digit."""
-    z = index.posteriors.mean[:300].double() + 0.01
-    lifted = LiftedForm(index.posteriors.mean, index.posteriors.std)
-    expected = lifted.candidates(z, 18)
-    threshold = expected.left_out[0].double() - 100
-    expected_to_reach = lifted.at_least(z[:1], threshold)
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("medium")
-        with_bfloat16 = lifted.candidates(z, 18)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        with_autocast = lifted.candidates(z[:5], 18)
-        reached = lifted.at_least(z[:1], threshold)
-        assert (z.float() @ z.float().T).dtype == torch.bfloat16
-    assert reached.equal(expected_to_reach)
-    for found in (with_bfloat16, with_autocast):
-        left_out = expected.left_out[: len(found.left_out)]
-        torch.testing.assert_close(found.left_out, left_out, rtol=1e-6, atol=1e-4)
+def test_searches_that_run_at_once_disturb_neither_each_other_nor_torch():
+    posteriors, z = wardrobe(0, 3000), queries(0, count=400)
+    settings = [torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision]
+    expected = PosteriorIndex(posteriors).search(z)
+    index = PosteriorIndex(posteriors)  # which the threads also build at once
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: index.search(z), range(8)))
+    assert all(each.scores.equal(expected.scores) for each in found)
+    assert settings == [torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision]
+
+
+@pytest.mark.parametrize("name", ["leaves", "scan"])
+def test_an_empty_batch_goes_through_everything(name, vae, index):
+    index = PosteriorIndex(index.posteriors)
+    index.searcher = searchers(index.posteriors)[name].searcher
+    none = torch.zeros(0, 10)
+    for rule in RULES:
+        found = search_by(vae, index, none, 4, rule)
+        assert found.indices.shape == found.scores.shape == (0, 4)
+    assert index.search(none).probabilities.shape == (0, 10)
+    assert index.mahalanobis2(none).shape == index.is_familiar(none).shape == (0,)
+    assert gated_search(vae, index, none).familiar.shape == (0,)
+    assert index.scores(none).shape == (0, len(index))
+    assert len(pickle.loads(pickle.dumps(index.search(none)))) == 0
+    assert roundtrip(vae, none).shape == (0, 10)
+
+
+FRESH = """
+import sys, torch, vae_lib
+assert "numba" not in sys.modules, "vae_lib imports numba"
+{change}
+index = vae_lib.PosteriorIndex(mean=torch.tensor([[0.0], [3.0]]), std=torch.tensor([[0.2], [2.0]]))
+found = index.search([1.0], k=2)
+print(type(index.searcher).__name__, *found.indices.tolist(), end=" ")
+print(round(found.probabilities.sum().item(), 9))
+"""
+NO_FOLDER = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = []  # numba finds no folder that it can write to
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("", "Tree 1 0 1.0"),
+        ("sys.modules['numba'] = None", "Scan 1 0 1.0"),
+        pytest.param(NO_FOLDER, "Tree 1 0 1.0", marks=pytest.mark.slow),
+    ],
+    ids=["numba", "no numba", "nothing can be written"],
+)
+def test_the_first_search_imports_numba_where_it_can(change, expected):
+    code = FRESH.format(change=change)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.strip()) == (0, expected), run.stderr
 
 
 @given(seeds)
@@ -465,9 +538,25 @@ def test_gated_search_takes_the_round_trip_only_for_unfamiliar_z(vae, index):
     assert found.familiar.tolist() == [True, True, False]
     assert found.indices[:2].equal(index.search(near, k=3).indices)
     assert found.indices[2].equal(index.search(roundtrip(vae, far)[0], k=3).indices)
+    assert found.probabilities[:2].equal(index.search(near, k=3).probabilities)
     single = gated_search(vae, index, far[0], k=3)
     assert single.familiar.item() is False
     assert single.indices.equal(found.indices[2])
+
+
+def test_every_rule_of_the_registry_is_searched_by_its_name(vae, index):
+    z = torch.full((2, 10), 4.0)
+    for rule in RANKINGS:
+        assert search_by(vae, index, z, 5, rule).indices.equal(index.search(z, 5, rule).indices)
+        returned = index.search(roundtrip(vae, z), 5, rule).indices
+        assert roundtrip_search(vae, index, z, 5, rule).indices.equal(returned)
+        assert roundtrip_search(vae, index, z[0], 5, rule).indices.equal(returned[0])
+    returned = roundtrip_search(vae, index, z, 5).indices
+    assert search_by(vae, index, z, 5, "round trip").indices.equal(returned)
+    gated = gated_search(vae, index, z, 5).indices
+    assert search_by(vae, index, z, 5, "gate").indices.equal(gated)
+    with pytest.raises(ValueError, match="rule: expected one of 'likelihood'"):
+        search_by(vae, index, z, 5, "cosine")
 
 
 @pytest.mark.parametrize(
@@ -546,7 +635,7 @@ def test_what_the_caller_does_afterwards_changes_nothing():
     assert index.posteriors.std.tolist() == [[1, 1]] * 3
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RANKINGS)
 def test_answers_are_ordinary_tensors_also_for_autograd(rule):
     index = PosteriorIndex(wardrobe(0))
     with torch.inference_mode():  # nor does it matter where the index was first used
@@ -580,18 +669,98 @@ def test_bad_posteriors_are_named():
         PosteriorIndex(good)
 
 
-def test_more_candidates_than_are_scored_at_a_time(index):
-    z = queries(0, 3, 10)
-    expected = index.search(z, k=50)
-    with mock.patch("vae_lib.retrieval.PAIRS", 8):
-        found = index.search(z, k=50)
-    assert found.indices.equal(expected.indices)
-    assert found.scores.equal(expected.scores)
+def test_an_answer_unpacks_and_has_a_length():
+    index = PosteriorIndex(wardrobe(0))
+    indices, scores = found = index.search(queries(0), 3)
+    assert indices is found.indices
+    assert scores is found.scores
+    assert len(found) == 5
+    assert len(index.search(queries(0)[0], 3)) == 3
 
 
-def test_an_answer_is_printed_with_its_rule():
-    found = PosteriorIndex(mean=torch.tensor([[0.0], [3.0]]), std=torch.ones(2, 1)).search([2.0], 2)
-    assert repr(found) == "Neighbors('likelihood', indices=[1, 0])"
+def test_answers_are_printed_in_a_few_lines():
+    index = PosteriorIndex(mean=torch.arange(30.0)[:, None], std=torch.ones(30, 1))
+    assert repr(index) == "PosteriorIndex(30 garments, 1 latent dimensions)"
+    assert repr(index.posteriors) == "Posteriors(30 garments, 1 latent dimensions)"
+    assert repr(index.search([2.1], 3)) == "Neighbors('likelihood', indices=[2, 3, 1])"
+    many = repr(index.search(torch.zeros(1000, 1), 12, "euclidean"))
+    assert many.splitlines() == [
+        "Neighbors('euclidean', 1000 queries, k=12",
+        *["  [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]"] * 3,
+        "  ...)",
+    ]
+
+
+@pytest.mark.parametrize("rule", ["likelihood", "mahalanobis"])
+def test_an_answer_is_pickled_with_its_probabilities(rule):
+    index = PosteriorIndex(wardrobe(0))
+    for z in (queries(0), queries(0)[0]):
+        found = index.search(z, 4, rule)
+        again = pickle.loads(pickle.dumps(found))
+        assert again.indices.equal(found.indices)
+        assert again.scores.equal(found.scores)
+        assert again.rule == rule
+        if rule == "likelihood":
+            assert again.probabilities.equal(found.probabilities)
+            assert copy.deepcopy(found).log_normalizer.equal(found.log_normalizer)
+        else:
+            assert again.probabilities is found.probabilities is None
+
+
+@given(wardrobes(), seeds, st.sampled_from(["likelihood", "euclidean", "mahalanobis"]))
+def test_answers_of_parts_are_merged_exactly(posteriors, seed, rule):
+    """With twins in different parts, and parts with fewer than k garments."""
+    garments = len(posteriors)
+    random = np.random.default_rng(seed)
+    cuts = sorted({0, garments, *random.integers(garments, size=3).tolist()})
+    z = posteriors.mean[torch.tensor(random.integers(garments, size=4))] + 0.1
+    for queries in (z, z[0]):
+        k = min(7, garments)
+        whole = PosteriorIndex(posteriors).search(queries, k, rule)
+        parts = [
+            PosteriorIndex(posteriors[a:b]).search(queries, min(k, b - a), rule)
+            for a, b in itertools.pairwise(cuts)
+        ]
+        merged = Neighbors.merge(parts, k, starts=cuts[:-1])
+        assert merged.indices.equal(whole.indices)
+        assert merged.scores.equal(whole.scores)
+        if rule == "likelihood":
+            torch.testing.assert_close(merged.probabilities, whole.probabilities, rtol=0, atol=1e-9)
+
+
+def test_answers_that_do_not_belong_together_are_not_merged():
+    index, z = PosteriorIndex(wardrobe(0)), queries(0)
+    two = [index.search(z, 3), index.search(z, 3, "euclidean")]
+    for parts in (two, []):
+        with pytest.raises(ValueError, match="parts: expected answers by one rule"):
+            Neighbors.merge(parts, 3)
+    with pytest.raises(ValueError, match="k: expected 1 to 3, got 4"):
+        Neighbors.merge(two[:1], 4)
+
+
+def test_some_posteriors_are_picked_by_numbers_masks_and_slices():
+    posteriors = wardrobe(0)
+    for number in (3, np.int64(3), torch.tensor(3), -47):
+        assert posteriors[number].mean.equal(posteriors.mean[3:4])
+        assert posteriors[number].std.equal(posteriors.std[3:4])
+    assert torch.cat([each.mean for each in posteriors]).equal(posteriors.mean)
+    assert posteriors[[4, 2]].mean.equal(posteriors[np.array([4, 2])].mean)
+    assert posteriors[posteriors.mean[:, 0] > 0].mean[:, 0].min() > 0
+    for wrong in (50, -51, "a", 1.5, None, (slice(None), 0)):
+        with pytest.raises(IndexError, match="garments: expected a number, a slice, a mask"):
+            posteriors[wrong]
+
+
+def test_k_can_be_any_whole_number():
+    index = PosteriorIndex(wardrobe(0))
+    for k in (np.int64(3), np.uint8(3), torch.tensor(3)):
+        assert index.search([0.0] * 4, k).indices.shape == (3,)
+
+
+@pytest.mark.parametrize("nu", [0, -1.0, math.inf, math.nan])
+def test_bad_degrees_of_freedom_are_named(nu):
+    with pytest.raises(ValueError, match="nu: expected a number from 1e-06 to 1e"):
+        PosteriorIndex(wardrobe(0)).search([0.0] * 4, rule="student-t", nu=nu)
 
 
 def test_an_index_is_saved_and_loaded(tmp_path):

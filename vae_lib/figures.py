@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from vae_lib.rules import RULES
+
 STYLE = Path(__file__).with_suffix(".mplstyle")  # for plt.style.use or plt.style.context
 
 # one colour for each rule, the same in every figure, table and slider (Okabe and Ito, 2008)
@@ -18,17 +20,11 @@ RULE_COLORS = {
     "euclidean": "#D55E00",
     "scaled-euclidean": "#E69F00",
     "mahalanobis": "#009E73",
+    "student-t": "#000000",
     "round trip": "#CC79A7",
     "gate": "#56B4E9",
 }
-RULE_NAMES = {
-    "likelihood": "log likelihood",
-    "euclidean": "Euclidean distance",
-    "scaled-euclidean": "scaled Euclidean distance",
-    "mahalanobis": "Mahalanobis distance",
-    "round trip": "round trip",
-    "gate": "the gate",
-}
+RULE_NAMES = {name: rule.title for name, rule in RULES.items()}
 
 
 def png_bytes(figure: Figure) -> bytes:

@@ -1,10 +1,12 @@
 """`Posteriors`: what the encoder says about every garment of a data set, μ(x) and σ(x)."""
 
 import math
+import operator
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from vae_lib.threads import one_thread
 KIND = "vae_lib posteriors"
 LARGEST = 1e6  # beyond it squared distances lose all meaning, and soon their digits
 GARMENTS_AT_ONCE = 100_000  # whose σ are held in float64
-BLOCK = 4_000_000  # numbers of a [Q, N, d] intermediate held at a time: 32 MB in float64
+BLOCK = 2**20  # numbers of an intermediate that are held at a time: 8 MB in float64
 
 
 def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -> Tensor:
@@ -92,16 +94,32 @@ class Posteriors:
     def __len__(self) -> int:
         return len(self.mean)
 
-    def __getitem__(self, garments: slice | Tensor) -> "Posteriors":
-        """Return the posteriors of some garments: a slice, a mask or a tensor of indices.
+    def __repr__(self) -> str:
+        return f"Posteriors({len(self):,} garments, {self.latent_dim} latent dimensions)"
 
-        Raises an IndexError for what is none, and for a garment that there is not.
+    def __getitem__(
+        self, garments: SupportsIndex | slice | list | np.ndarray | Tensor
+    ) -> "Posteriors":
+        """Return the posteriors of some garments.
+
+        Args:
+            garments: a number, a slice, a mask [N] or indices [n]. A number gives the posteriors
+                of one garment, with `mean` and `std` of shape [1, d]; iterating gives one garment
+                after the other in the same way.
+
+        Raises:
+            IndexError: for anything else, and for a garment that does not exist.
         """
         try:
+            if not isinstance(garments, (slice, list, np.ndarray, Tensor)):
+                garments = [operator.index(garments)]
+            elif isinstance(garments, Tensor) and garments.dim() == 0:
+                garments = garments[None]
             return Posteriors(self.mean[garments], self.std[garments])
-        except (IndexError, RuntimeError) as error:
+        except (IndexError, TypeError, RuntimeError) as error:
             raise IndexError(
-                f"garments: expected a slice, a mask or indices of {len(self)} garments: {error}"
+                f"garments: expected a number, a slice, a mask or indices of {len(self)} garments:"
+                f" {error}"
             ) from error
 
     @property
@@ -196,14 +214,30 @@ def squared_distances(
 ) -> Float[Tensor, "query garment"]:
     """Return ‖(z − μ)/scale‖² for every z and garment, computed as written, in float64.
 
-    z: [d] or [Q, d]; scale: [N, d], or [d] or a single number, the same for all garments.
+    Args:
+        z: [d] or [Q, d].
+        mean: the means of the garments.
+        scale: [N, d], or [d] or a single number, the same for all garments.
     """
     queries = as_queries(z, mean.shape[1], mean.device)
     mean, inverse_scale = mean.double(), 1 / scale.double()
     out = queries.new_empty(len(queries), len(mean))
-    rows = max(1, BLOCK // mean.numel())  # a [Q, N, d] intermediate in blocks of queries
+    rows = max(1, BLOCK // len(mean))
     with one_thread():
         for block, target in zip(queries.split(rows), out.split(rows), strict=True):
-            difference = (block[:, None, :] - mean) * inverse_scale  # [rows, N, d]
-            target.copy_(difference.square_().sum(dim=-1))
+            target.copy_(sum_of_squares(block[:, None], mean, inverse_scale))
     return out
+
+
+def sum_of_squares(
+    z: Float[Tensor, "*z latent"], mean: Float[Tensor, "*mean latent"], inverse_scale: Tensor
+) -> Float[Tensor, "*both"]:
+    """Return Σⱼ ((zⱼ − μⱼ) · inverse_scaleⱼ)², added up in the order of the dimensions.
+
+    The compiled kernel adds in the same order, so that both round alike.
+    """
+    total = torch.zeros((), dtype=z.dtype, device=z.device)
+    for j in range(z.shape[-1]):
+        difference = (z[..., j] - mean[..., j]).mul_(inverse_scale.expand_as(mean)[..., j])
+        total = total + difference.square_()
+    return total

@@ -1,37 +1,39 @@
 """Which garments are nearest to a z? The rules, exactly; the round trip; the gate."""
 
-import math
+import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from scipy.special import chdtri
 from torch import Tensor
 
-from vae_lib._checks import require
-from vae_lib.lifted import LiftedForm, Lifting, neighbors_together
+from vae_lib._checks import require, require_int
 from vae_lib.model import VAE
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
-from vae_lib.threads import one_thread
+from vae_lib.rules import RANKINGS, RULES
+from vae_lib.search import Formula, Searcher, formula_of, searcher_for
 
-# each rule, and whether its best score is the largest one
-RULES = {"likelihood": True, "euclidean": False, "mahalanobis": False, "scaled-euclidean": False}
 FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
-QUERIES_AT_ONCE = 256
-NEGLIGIBLE = 30.0  # nats: e to the minus this is 1e-13
-SPARE = 8  # candidates beyond k, so that the last of them is clearly worse than the k-th
-ORDERED_FROM = 200_000  # garments; fewer are all looked at sooner than sorted out
-PAIRS = 2**18  # of a z and a garment, scored in float64 at a time
+SHOWN = 3  # queries in the representation of an answer
+PART = 2**18  # garments whose σ are held in float64 at a time
+NU = (1e-6, 1e6)  # the degrees of freedom that "student-t" takes
 
 
 class Neighbors:
     """The answer of a search: garments in order, best first, with their scores.
 
-    `indices` (int64) and `scores` (float64) have the shape [k] for one z, [Q, k] for several.
-    `familiar` says of a gated search which z lay inside some garment's ellipsoid, else it is None.
+    It unpacks as `indices, scores = index.search(z)`, and can be pickled.
+
+    Attributes:
+        indices: int64 [k] for one z, [Q, k] for several.
+        scores: float64, of the same shape.
+        rule: the rule that ranked the garments.
+        familiar: of a gated search, which z lie inside some garment's ellipsoid; else None.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Neighbors:
         indices: Int64[Tensor, "*query k"],
         scores: Float[Tensor, "*query k"],
         rule: str,
-        log_normalizer: Callable[[], Float[Tensor, "*query 1"]] | None = None,
+        log_normalizer: Callable[[], Float[Tensor, "*query"]] | None = None,
         familiar: Bool[Tensor, "*query"] | None = None,
     ):
         self.indices = indices
@@ -49,18 +51,95 @@ class Neighbors:
         self._log_normalizer = log_normalizer
 
     @cached_property
+    def log_normalizer(self) -> Float[Tensor, "*query"] | None:
+        """log Σₙ q(z|xₙ) over all garments of the index; None for rules other than likelihood."""
+        return None if self._log_normalizer is None else self._log_normalizer()
+
+    @cached_property
     def probabilities(self) -> Float[Tensor, "*query k"] | None:
         """The probability that each garment returned made z; None for rules other than likelihood.
 
         Bayes' rule over all N garments of the index, equally likely beforehand:
         q(z|xᵢ) / Σₙ q(z|xₙ), a softmax of the log likelihoods. Computed on first access.
         """
-        if self._log_normalizer is None:
+        if self.log_normalizer is None:
             return None
-        return (self.scores - self._log_normalizer()).exp()
+        return (self.scores - self.log_normalizer[..., None]).exp()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield the indices, then the scores."""
+        yield self.indices
+        yield self.scores
+
+    def __len__(self) -> int:
+        """Return the number of queries; of garments, where there was a single query."""
+        return len(self.indices)
+
+    def __getstate__(self) -> dict:
+        """Return what pickle stores, the normalizer in place of the index that computes it."""
+        computed = {"log_normalizer": self.log_normalizer, "_log_normalizer": None}
+        return vars(self) | computed
 
     def __repr__(self) -> str:
-        return f"Neighbors({self.rule!r}, indices={self.indices.tolist()})"
+        if self.indices.dim() == 1:
+            return f"Neighbors({self.rule!r}, indices={_shortened(self.indices)})"
+        lines = [f"Neighbors({self.rule!r}, {len(self)} queries, k={self.indices.shape[1]}"]
+        lines += [f"  {_shortened(row)}" for row in self.indices[:SHOWN]]
+        lines += ["  ..."] if len(self) > SHOWN else []
+        return "\n".join(lines) + ")"
+
+    @classmethod
+    def merge(
+        cls, parts: Sequence["Neighbors"], k: int, starts: Sequence[int] | None = None
+    ) -> "Neighbors":
+        """Return what one search among all garments finds, from searches among parts of them.
+
+        The answer is exact where each part was searched with the same z and rule, and returned its
+        k best garments, or all of them where it has fewer. Of equals, the lower index comes first.
+
+        Args:
+            parts: the answers of the parts, whose garments must all be different.
+            k: how many garments to return for each query.
+            starts: for each part, the number of its first garment among all; 0 by default.
+
+        Returns:
+            The k best garments, with the log normalizer of all parts together.
+
+        Raises:
+            ValueError: where there is no part, rules differ, or all parts together hold fewer
+                than k garments.
+        """
+        starts = [0] * len(parts) if starts is None else starts
+        if len({part.rule for part in parts}) != 1:
+            raise ValueError(f"parts: expected answers by one rule, got {[p.rule for p in parts]}")
+        rule = parts[0].rule
+        shifted = [part.indices + start for part, start in zip(parts, starts, strict=True)]
+        indices, scores = torch.cat(shifted, -1), torch.cat([part.scores for part in parts], -1)
+        if not 1 <= k <= indices.shape[-1]:
+            raise ValueError(f"k: expected 1 to {indices.shape[-1]}, got {k}")
+        indices, scores = best_of(indices, scores, k, RULES[rule].larger_is_better)
+        if rule != "likelihood":
+            return cls(indices, scores, rule)
+        normalizers = [part.log_normalizer for part in parts if part.log_normalizer is not None]
+        return cls(indices, scores, rule, lambda: torch.stack(normalizers).logsumexp(dim=0))
+
+
+def best_of(
+    indices: Int64[Tensor, "*query candidate"],
+    scores: Float[Tensor, "*query candidate"],
+    k: int,
+    larger_is_better: bool = True,
+) -> tuple[Int64[Tensor, "*query k"], Float[Tensor, "*query k"]]:
+    """Return the k best candidates, best first; of equals, the lower index first."""
+    indices, order = indices.sort(dim=-1)
+    # a stable sort leaves equals in the order of their indices
+    scores, best = scores.gather(-1, order).sort(dim=-1, descending=larger_is_better, stable=True)
+    return indices.gather(-1, best[..., :k]), scores[..., :k]
+
+
+def _shortened(row: Int64[Tensor, " k"]) -> str:
+    text = ", ".join(map(str, row[:10].tolist()))
+    return f"[{text}, ...]" if len(row) > 10 else f"[{text}]"
 
 
 class PosteriorIndex:
@@ -83,10 +162,12 @@ class PosteriorIndex:
         if not isinstance(posteriors, Posteriors):
             raise TypeError(f"posteriors: expected Posteriors, got {type(posteriors).__name__}")
         self.posteriors = posteriors
-        self._forms: dict[str, LiftedForm] = {}
 
     def __len__(self) -> int:
         return len(self.posteriors)
+
+    def __repr__(self) -> str:
+        return f"PosteriorIndex({len(self):,} garments, {self.latent_dim} latent dimensions)"
 
     @property
     def latent_dim(self) -> int:
@@ -96,162 +177,97 @@ class PosteriorIndex:
     @cached_property
     def rms_std(self) -> Float[Tensor, " latent"]:
         """The root mean square of σ over all garments: one scale for each dimension."""
-        squares = [part.double().square().sum(dim=0) for part in self.posteriors.std.split(PAIRS)]
+        parts = self.posteriors.std.split(PART)
+        squares = [part.double().square().sum(dim=0) for part in parts]
         return (torch.stack(squares).sum(dim=0) / len(self)).sqrt()
 
-    def scores(self, z: object, rule: str = "likelihood") -> Float[Tensor, "query garment"]:
-        """Return the score of every garment for every z, float64 [Q, N]; rules as in `search`."""
-        self._require_rule(rule)
-        if rule == "likelihood":
-            return self.posteriors.log_prob(z)
-        return squared_distances(z, self.posteriors.mean, self._scale(rule)).sqrt_()
-
-    def _require_k(self, k: int) -> None:
-        if isinstance(k, bool) or not isinstance(k, int):
-            raise TypeError(f"k: expected an int, got {type(k).__name__}")
-        if not 1 <= k <= len(self):
-            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
-
-    def _require_rule(self, rule: str) -> None:
-        if rule not in RULES:
-            raise ValueError(f"rule: expected one of {', '.join(map(repr, RULES))}, got {rule!r}")
-
-    def _scale(self, rule: str) -> Tensor:
-        """Return what differences are divided by: σ [N, d], or [d] where it serves all garments."""
-        if rule == "euclidean":
-            return torch.ones_like(self.rms_std)
-        return self.rms_std if rule == "scaled-euclidean" else self.posteriors.std
-
-    def lifted_form(self, rule: str) -> LiftedForm:
-        """Return the garments' lifted form under a rule, built when it is first needed."""
-        if rule not in self._forms:
-            bias = -self.posteriors.log_normalizer if rule == "likelihood" else None
-            mean, scale = self.posteriors.mean, self._scale(rule)
-            self._forms[rule] = LiftedForm(mean, scale, bias, self._order)
-        return self._forms[rule]
-
     @cached_property
-    def _order(self) -> Int64[Tensor, " column"] | None:
-        """Similar garments together; None where it costs more than it saves."""
-        if len(self) < ORDERED_FROM:
-            return None
-        return neighbors_together(self.posteriors.mean, self.rms_std.float())
+    def searcher(self) -> Searcher:
+        """What searches: a `Tree`, or a `Scan` on a GPU and where numba cannot be imported."""
+        return searcher_for(self.posteriors, self.rms_std)
 
-    def search(self, z: object, k: int = 10, rule: str = "likelihood") -> Neighbors:
+    def scores(
+        self, z: object, rule: str = "likelihood", *, nu: float = 1.0
+    ) -> Float[Tensor, "query garment"]:
+        """Return the score of every garment for every z, float64 [Q, N]; rules as in `search`."""
+        formula = self._formula(rule, nu)
+        m2 = squared_distances(z, self.posteriors.mean, formula.scale)
+        return _reported(formula.scores(m2, -self.posteriors.log_normalizer), rule)
+
+    def _require_k(self, k: SupportsIndex) -> int:
+        if isinstance(k, bool) or not hasattr(k, "__index__"):
+            raise TypeError(f"k: expected an int, got {type(k).__name__}")
+        if not 1 <= operator.index(k) <= len(self):
+            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
+        return operator.index(k)
+
+    def _formula(self, rule: str, nu: float = 1.0) -> Formula:
+        if rule not in RANKINGS:
+            known = ", ".join(map(repr, RANKINGS))
+            raise ValueError(f"rule: expected one of {known}, got {rule!r}")
+        require("nu", nu, (int, float), "a number")
+        if not NU[0] <= nu <= NU[1]:
+            raise ValueError(f"nu: expected a number from {NU[0]:g} to {NU[1]:g}, got {nu!r}")
+        return formula_of(rule, self.posteriors, self.rms_std, float(nu))
+
+    def search(
+        self,
+        z: object,
+        k: int = 10,
+        rule: str = "likelihood",
+        *,
+        nu: float = 1.0,
+        threads: int = 1,
+    ) -> Neighbors:
         """Return the k best garments for each z, best first; of equals, the lower index first.
 
-        z: [d] or [Q, d]; a tensor, an array or a list. The scores are those of the direct formula
-        in float64:
+        The answer is exact: the scores are those of the direct formula in float64.
 
-        - "likelihood": log q(z|x) in nats, the largest first
-        - "euclidean": ‖z − μ‖, the smallest first
-        - "mahalanobis": ‖(z − μ)/σ‖, the smallest first
-        - "scaled-euclidean": each dimension divided by its root mean square σ, the smallest first
+        Args:
+            z: [d] or [Q, d]; a tensor, an array or a list.
+            k: how many garments to return, from 1 to N.
+            rule: how to rank the garments:
 
-        Raises a ValueError for z of the wrong width or not finite, k outside 1..N, an unknown rule.
+                - "likelihood": log q(z|x) in nats, the largest first
+                - "euclidean": ‖z − μ‖, the smallest first
+                - "mahalanobis": ‖(z − μ)/σ‖, the smallest first
+                - "scaled-euclidean": each dimension divided by its root mean square σ, the
+                  smallest first
+                - "student-t": the log density of a Student t distribution with location μ and
+                  scale σ, the largest first
+
+            nu: the degrees of freedom ν of "student-t"; other rules ignore it.
+            threads: how many threads share the queries of a batch.
+
+        Returns:
+            Neighbors with `indices` and `scores` [k] for one z, [Q, k] for several.
+
+        Raises:
+            TypeError: where z is not made of real numbers, or k is not a whole number.
+            ValueError: for z of the wrong width or not finite, k outside 1..N, an unknown rule.
         """
-        self._require_k(k)
-        self._require_rule(rule)
+        k, formula = self._require_k(k), self._formula(rule, nu)
+        require_int("threads", threads, least=1)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
-        lifted = self.lifted_form(rule)
-        with one_thread(), torch.inference_mode():  # a fifth less time for a single z
-            found = [
-                self._search_block(block, k, rule, lifted)
-                for block in queries.split(QUERIES_AT_ONCE)
-            ]
-        # copies made outside of that mode are ordinary tensors, which autograd takes as well
-        indices, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return self._neighbors(z, queries, indices, scores, rule)
+        indices, scores, _ = self.searcher.best(queries, k, formula, threads=threads)
+        return self._neighbors(z, queries, indices, _reported(scores, rule), rule)
 
     def _neighbors(
         self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
     ) -> Neighbors:
         """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
-        best = scores[:, 0]
         if is_single(z):
             indices, scores = indices[0], scores[0]
+        if rule != "likelihood":
+            return Neighbors(indices, scores, rule)
+        # copies, since the answer belongs to the caller
+        best = scores[..., 0].reshape(-1).clone()
 
         def log_normalizer() -> Tensor:
-            return self._log_normalizer(queries, best).reshape(*scores.shape[:-1], 1)
+            sums = self.searcher.log_sums(queries, best, self._formula(rule))
+            return sums.reshape(scores.shape[:-1])
 
-        return Neighbors(indices, scores, rule, log_normalizer if rule == "likelihood" else None)
-
-    def _search_block(
-        self, queries: Float[Tensor, "query latent"], k: int, rule: str, lifted: LiftedForm
-    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
-        """Find candidates in float32, score them in float64, and make sure that none is missing."""
-        candidates, left_out = lifted.candidates(queries, k + SPARE)
-        return self._certified(queries, candidates, left_out, k, rule, lifted)
-
-    def _certified(
-        self,
-        queries: Float[Tensor, "query latent"],
-        candidates: Int64[Tensor, "query candidate"],
-        left_out: Float[Tensor, " query"],
-        k: int,
-        rule: str,
-        lifting: Lifting,
-    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
-        """Return the exact k best, given candidates and the best computed score outside of them."""
-        indices, scores = self._best_of(queries, candidates, k, rule)
-        # every garment that belongs in the answer is at least as good as the k-th found so far; and
-        # then its computed score is at least this:
-        kth = scores[:, -1] if RULES[rule] else -0.5 * scores[:, -1].square()
-        needed = lifting.least_computed(queries, kth)
-        for row, may_miss_one in enumerate((left_out >= needed).tolist()):
-            if not may_miss_one:
-                continue
-            one = slice(row, row + 1)
-            candidates = self.lifted_form(rule).at_least(queries[one], needed[row])[None]
-            indices[one], scores[one] = self._best_of(queries[one], candidates, k, rule)
-        return indices, scores
-
-    def _best_of(
-        self, queries: Tensor, candidates: Int64[Tensor, "query candidate"], k: int, rule: str
-    ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
-        """Return the k best of each query's candidates; of equals, the lower index first."""
-        candidates = candidates.sort(dim=1).values
-        scores = self._scores_of(queries, candidates, rule)
-        # a stable sort leaves equals in the order of their indices
-        scores, order = scores.sort(dim=1, descending=RULES[rule], stable=True)
-        return candidates.gather(1, order[:, :k]), scores[:, :k]
-
-    def _scores_of(
-        self, queries: Tensor, garments: Int64[Tensor, "query candidate"], rule: str
-    ) -> Float[Tensor, "query candidate"]:
-        """Return the scores of some garments for each query: `scores`, for a few of them."""
-        columns = max(1, PAIRS // max(1, len(queries)))
-        if garments.shape[1] > columns:
-            parts = [
-                self._scores_of(queries, part, rule) for part in garments.split(columns, dim=1)
-            ]
-            return torch.cat(parts, dim=1)
-        scale = self._scale(rule)
-        own_scale = scale[garments] if scale.dim() == 2 else scale
-        difference = queries[:, None, :] - self.posteriors.mean[garments]  # [Q, candidates, d]
-        squared = difference.mul_(own_scale.double().reciprocal()).square_().sum(dim=-1)
-        if rule == "likelihood":
-            return squared.mul_(-0.5).sub_(self.posteriors.log_normalizer[garments])
-        return squared.sqrt_()
-
-    def _log_normalizer(
-        self, queries: Float[Tensor, "query latent"], best: Float[Tensor, " query"]
-    ) -> Float[Tensor, " query"]:
-        """Return log Σₙ q(z|xₙ), float64, given the log q of each query's best garment.
-
-        Garments far behind the best one are left out: all N of them together could add no more
-        than exp(−NEGLIGIBLE) to a sum of at least 1. The others are scored in float64.
-        """
-        lifted = self.lifted_form("likelihood")
-        least = best - NEGLIGIBLE - math.log(len(self))
-        needed = lifted.least_computed(queries, least)
-        sums = []
-        with one_thread():
-            for one, threshold in zip(queries.split(1), needed, strict=True):
-                some = lifted.at_least(one, threshold)
-                scores = self._scores_of(one, some[None, :], "likelihood")
-                sums.append(scores.logsumexp(dim=1))
-        return torch.cat(sums) if sums else best
+        return Neighbors(indices, scores, rule, log_normalizer)
 
     def mahalanobis2(self, z: object) -> Float[Tensor, " query"]:
         """Return the smallest Mahalanobis² of each z to any garment, float64 [Q].
@@ -259,7 +275,8 @@ class PosteriorIndex:
         A draw from a garment's own posterior has a Mahalanobis² to it that follows χ² with d
         degrees of freedom; see `is_familiar`.
         """
-        return self.search(z, k=1, rule="mahalanobis").scores.square().reshape(-1)
+        queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
+        return self.searcher.best(queries, 1, self._formula("mahalanobis"), nearest=True)[2]
 
     @property
     def familiar_below(self) -> float:
@@ -280,12 +297,24 @@ class PosteriorIndex:
         return cls(Posteriors.load(path))
 
 
+def _reported(scores: Tensor, rule: str) -> Tensor:
+    """Return distances where the search worked with distances times −1."""
+    return scores if RANKINGS[rule].larger_is_better else scores.neg_()
+
+
 @torch.no_grad()
 def roundtrip(vae: VAE, z: object) -> Float[Tensor, "query latent"]:
     """Return the mean of q(z | decode(z)) for each z, [Q, d]: decode z, and encode the picture.
 
-    The picture of a z that is like no garment is still a picture; the encoder takes it to a place
-    where it has seen pictures. z: [d] or [Q, d]; errors as `as_queries`.
+    The result is usually nearer to the garments than z is, but it need not be familiar.
+
+    Args:
+        vae: the model.
+        z: [d] or [Q, d].
+
+    Raises:
+        TypeError: where `vae` is not a VAE, or z is not made of real numbers.
+        ValueError: for z of the wrong width or not finite.
     """
     require("vae", vae, VAE, "a VAE")
     device = next(vae.parameters()).device
@@ -293,21 +322,46 @@ def roundtrip(vae: VAE, z: object) -> Float[Tensor, "query latent"]:
     return vae.encode(vae.decode(queries)).mean
 
 
+def roundtrip_search(
+    vae: VAE, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
+) -> Neighbors:
+    """Rank at the round trip of z; arguments and errors as `roundtrip` and `search`."""
+    require("index", index, PosteriorIndex, "a PosteriorIndex")
+    returned = roundtrip(vae, z)
+    return index.search(returned[0] if is_single(z) else returned, k, rule)
+
+
 def gated_search(vae: VAE, index: PosteriorIndex, z: object, k: int = 10) -> Neighbors:
     """Rank by likelihood at z where z is familiar, else at its round trip.
 
-    `.familiar` says which: whether z lies inside some garment's 99.9 % ellipsoid (its smallest
-    Mahalanobis² is below the quantile of χ² with d degrees of freedom). Errors as `search`.
+    A z is familiar where it lies inside some garment's 99.9 % ellipsoid: its smallest
+    Mahalanobis² is below the quantile of χ² with d degrees of freedom.
+
+    Returns:
+        Neighbors whose `familiar` says which z that is. Errors as `search`.
     """
     require("vae", vae, VAE, "a VAE")
     require("index", index, PosteriorIndex, "a PosteriorIndex")
+    k, formula = index._require_k(k), index._formula("likelihood")
     device = index.posteriors.mean.device
     queries = as_queries(z, index.latent_dim, device)
-    familiar = index.is_familiar(queries)
-    returned = roundtrip(vae, queries).to(device, torch.float64)
-    used = torch.where(familiar[:, None], queries, returned)
-    if is_single(z):
-        used, familiar = used[0], familiar[0]
-    neighbors = index.search(used, k)
-    neighbors.familiar = familiar
+    indices, scores, m2 = index.searcher.best(queries, k, formula, nearest=True)
+    familiar = m2 < index.familiar_below
+    if not familiar.all():
+        far = ~familiar
+        queries[far] = roundtrip(vae, queries[far]).to(device, torch.float64)
+        indices[far], scores[far], _ = index.searcher.best(queries[far], k, formula)
+    neighbors = index._neighbors(z, queries, indices, scores, "likelihood")
+    neighbors.familiar = familiar[0] if is_single(z) else familiar
     return neighbors
+
+
+def search_by(
+    vae: VAE, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
+) -> Neighbors:
+    """Rank by any of `RULES`: those of `index.search`, "round trip" and "gate"."""
+    if rule == "gate":
+        return gated_search(vae, index, z, k)
+    if rule == "round trip":
+        return roundtrip_search(vae, index, z, k)
+    return index.search(z, k, rule)

@@ -13,7 +13,9 @@ from vae_lib.lifted import Lifting
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.model import VAE
 from vae_lib.objective import elbo
-from vae_lib.retrieval import RULES, PosteriorIndex
+from vae_lib.posteriors import Posteriors
+from vae_lib.retrieval import PosteriorIndex
+from vae_lib.rules import RANKINGS
 
 RIGHT, WRONG = "#009E73", "#D55E00"
 
@@ -391,8 +393,8 @@ def _noise_encoder() -> tuple[PosteriorIndex, torch.Tensor, torch.Tensor]:
 
 def _what_a_win_says() -> int:
     index, garment, z = _noise_encoder()
-    found = {rule: index.search(z, k=1, rule=rule).indices[:, 0] for rule in RULES}
-    recall = {rule: (found[rule] == garment).double().mean() for rule in RULES}
+    found = {rule: index.search(z, k=1, rule=rule).indices[:, 0] for rule in RANKINGS}
+    recall = {rule: (found[rule] == garment).double().mean() for rule in RANKINGS}
     return 1 if max(recall, key=lambda rule: recall[rule]) == "likelihood" else 0
 
 
@@ -456,7 +458,7 @@ CHAPTER_05 = (
 
 def _numbers_for_32_dimensions() -> int:
     mean = torch.zeros(3, 32)
-    return [32, 64, 65].index(Lifting(mean, torch.ones(3, 32)).dimensions)
+    return [32, 64, 65].index(Lifting(Posteriors(mean, torch.ones(3, 32))).dimensions)
 
 
 def _error_when_shifted() -> int:

@@ -34,7 +34,6 @@ from vae_lib import VAE, Explorer, PosteriorIndex, Posteriors, encode_dataset, f
 from vae_lib._files import write_atomically, write_text_atomically
 from vae_lib.data import Images, load_images
 from vae_lib.engines import FaissIndex, recall
-from vae_lib.engines.faiss_index import lifted_rows
 from vae_lib.engines.recall import draws
 from vae_lib.figures import png_bytes
 from vae_lib.lifted import Lifting
@@ -100,19 +99,16 @@ def rivals_for(
     numbers = len(posteriors) * posteriors.latent_dim
     flat = faiss.IndexFlatL2(posteriors.latent_dim)
     flat.add(posteriors.mean.numpy())
-    matrix = index.lifted_form("likelihood").matrix
     rivals: dict[str, Rival] = {
         "likelihood": lambda z: index.search(z, k=10),
         "euclidean": lambda z: index.search(z, k=10, rule="euclidean"),
         "faiss L2": lambda z: flat.search(z.numpy(), 10),
     }
     slow = {"faiss L2": rivals["faiss L2"]}
-    if not batched:
-        rivals["sum"] = lambda z: matrix.sum()
     if numbers <= 100_000_000:
-        lifting = Lifting(posteriors.mean, posteriors.std, -posteriors.log_normalizer)
+        lifting = Lifting(posteriors)
         inner = faiss.IndexFlatIP(lifting.dimensions)
-        for _, rows in lifted_rows(posteriors, lifting):
+        for _, rows in lifting.rows(posteriors):
             inner.add(rows)
         rivals["faiss IP"] = lambda z: inner.search(lifting.vectors(z.double()).numpy(), 10)
     if numbers <= 32_000_000 and not batched:

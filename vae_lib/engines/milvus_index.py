@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from vae_lib.engines.faiss_index import best_of, lifted_rows
 from vae_lib.engines.recall import RecallError, draws, recall
-from vae_lib.lifted import Lifting
+from vae_lib.lifted import SPARE, Lifting, rerank
 from vae_lib.posteriors import Posteriors, as_queries
 from vae_lib.progress import progress_bar
-from vae_lib.retrieval import SPARE, Neighbors, PosteriorIndex
+from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 KINDS = ("FLAT", "IVF_FLAT")
 LARGEST_ANSWER = 16_384  # what Milvus returns at the most for one query
@@ -66,7 +65,7 @@ class MilvusIndex:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
         pymilvus = import_pymilvus()
         self.exact = PosteriorIndex(posteriors)
-        self.lifting = Lifting(posteriors.mean, posteriors.std, -posteriors.log_normalizer)
+        self.lifting = Lifting(posteriors)
         self.kind = kind
         self.nprobe = nprobe
         self.collection = f"{name}_{fingerprint(posteriors)}"
@@ -154,7 +153,7 @@ class MilvusIndex:
             description="Inserting", total=len(posteriors), unit="garment", shown=progress
         )
         with bar:
-            for part, rows in lifted_rows(posteriors, self.lifting, batch):
+            for part, rows in self.lifting.rows(posteriors, batch):
                 numbers = range(part.start, part.stop)
                 there = f"id >= {part.start} and id < {part.stop}"
                 if not begun or self._count(there) < len(rows):
@@ -170,7 +169,7 @@ class MilvusIndex:
 
         Raises a ValueError for k of more than 16,376: the database returns no longer answers.
         """
-        self.exact._require_k(k)
+        k = self.exact._require_k(k)
         wanted = min(k + SPARE, len(self.exact))
         if wanted > LARGEST_ANSWER:
             raise ValueError(f"k: expected up to {LARGEST_ANSWER - SPARE}, got {k}")
@@ -188,7 +187,7 @@ class MilvusIndex:
         for row, answer in zip(candidates, answers, strict=True):
             found = torch.tensor([hit["id"] for hit in answer], dtype=torch.int64)
             row[: len(found)] = found
-        answer = best_of(self.exact, queries, candidates.to(queries.device), k)
+        answer = rerank(self.exact, queries, candidates.to(queries.device), k)
         return self.exact._neighbors(z, queries, *answer, "likelihood")
 
     def verify_recall(

@@ -14,8 +14,8 @@ from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
 from vae_lib.model import VAE
 from vae_lib.pixels import as_unit_interval
-from vae_lib.retrieval import RULES as RANKINGS
-from vae_lib.retrieval import Neighbors, PosteriorIndex, gated_search, roundtrip
+from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, roundtrip_search, search_by
+from vae_lib.rules import RANKINGS
 
 AT_ONCE = 250  # pictures per block; with 60,000 garments a block of distances takes 60 MB
 
@@ -72,12 +72,16 @@ def there_and_back(
     return z
 
 
-def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move, ranking: str) -> Neighbors:
-    return wardrobe.index.search(move(wardrobe, z), k, ranking)
+def _by(wardrobe: Wardrobe, z: Tensor, k: int, rule: str) -> Neighbors:
+    return search_by(wardrobe.vae, wardrobe.index, z, k, rule)
 
 
-def _gate(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
-    return gated_search(wardrobe.vae, wardrobe.index, z, k)
+def _returned(wardrobe: Wardrobe, z: Tensor, k: int, ranking: str) -> Neighbors:
+    return roundtrip_search(wardrobe.vae, wardrobe.index, z, k, ranking)
+
+
+def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move) -> Neighbors:
+    return wardrobe.index.search(move(wardrobe, z), k)
 
 
 @torch.no_grad()
@@ -101,17 +105,12 @@ def _pixels(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
 
 
 RULES: dict[str, Rule] = {
-    **{ranking: partial(_moved, move=stay, ranking=ranking) for ranking in RANKINGS},
-    **{
-        f"{ranking}, round trip": partial(_moved, move=there_and_back, ranking=ranking)
-        for ranking in RANKINGS
-    },
-    "gate": _gate,
-    "shortened": partial(_moved, move=shorten, ranking="likelihood"),
-    "boxed": partial(_moved, move=into_box, ranking="likelihood"),
-    "five round trips": partial(
-        _moved, move=partial(there_and_back, times=5), ranking="likelihood"
-    ),
+    **{ranking: partial(_by, rule=ranking) for ranking in RANKINGS},
+    **{f"{ranking}, round trip": partial(_returned, ranking=ranking) for ranking in RANKINGS},
+    "gate": partial(_by, rule="gate"),
+    "shortened": partial(_moved, move=shorten),
+    "boxed": partial(_moved, move=into_box),
+    "five round trips": partial(_moved, move=partial(there_and_back, times=5)),
     "decoder": _decoder,
     "pixel-nearest": _pixels,
 }

@@ -13,6 +13,7 @@ from vae_lib.explorer.state import Answer, score_parts
 from vae_lib.explorer.thumbnails import Thumbnails
 from vae_lib.figures import RULE_COLORS, RULE_NAMES
 from vae_lib.retrieval import Neighbors, PosteriorIndex
+from vae_lib.rules import RULES
 
 ROW_NAMES = {
     **RULE_NAMES,
@@ -43,7 +44,7 @@ class Caption:
 
     garment: int
     class_name: str
-    unit: str  # "log q" or "distance"
+    unit: str  # of the rule: "log q" or "distance"
     score: str
     probability: str  # "p 98.0 %", or nothing
 
@@ -56,15 +57,15 @@ class Caption:
 
 def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
     """Return a caption for each garment of a row."""
-    scores = neighbors.scores.tolist()
+    scores, unit = neighbors.scores.tolist(), RULES[neighbors.rule].unit
     # a large number gets a digit less: ten captions stand side by side
-    if neighbors.probabilities is None:
-        texts = [("distance", number(score, 2 if score < 10 else 1), "") for score in scores]
+    if unit == "distance":
+        texts = [(unit, number(score, 2 if score < 10 else 1), "") for score in scores]
     else:
-        texts = [
-            ("log q", number(score, 1 if score > -1000 else 0), f"p {percent(probability)}")
-            for score, probability in zip(scores, neighbors.probabilities.tolist(), strict=True)
-        ]
+        texts = [(unit, number(score, 1 if score > -1000 else 0), "") for score in scores]
+    if neighbors.probabilities is not None:
+        shares = map(percent, neighbors.probabilities.tolist())
+        texts = [(*text[:2], f"p {share}") for text, share in zip(texts, shares, strict=True)]
     return [
         Caption(garment, images.class_names[images.train_labels[garment]], *text)
         for garment, text in zip(neighbors.indices.tolist(), texts, strict=True)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from vae_lib.latent_model import LatentModel
 from vae_lib.posteriors import Posteriors, as_queries
-from vae_lib.retrieval import RULES, Neighbors, PosteriorIndex, gated_search, roundtrip
+from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, search_by
+from vae_lib.rules import RULES
 
-ROW_RULES = (*RULES, "round trip", "gate")  # every rule that a row can show
+ROW_RULES = tuple(RULES)  # every rule that a row can show
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 ACTIVE_VARIANCE = 0.01
 TINY = 1e-12
@@ -54,17 +55,8 @@ def ask(
     for rule in rules:
         moved = rule == "round trip" or (rule == "gate" and not near)
         searched[rule] = roundtrip(model, z)[0].double().cpu() if moved else here
-        neighbors[rule] = rank(model, index, z, rule, k)
+        neighbors[rule] = search_by(model, index, z, k, rule)
     return Answer(neighbors, searched, mahalanobis2, index.familiar_below)
-
-
-def rank(model: LatentModel, index: PosteriorIndex, z: object, rule: str, k: int) -> Neighbors:
-    """Return the k best garments by one of ROW_RULES."""
-    if rule == "gate":
-        return gated_search(model, index, z, k)
-    if rule == "round trip":
-        return index.search(roundtrip(model, z)[0], k)
-    return index.search(z, k, rule)
 
 
 def like_weights(model: LatentModel, z: Tensor) -> Tensor:

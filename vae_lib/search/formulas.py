@@ -1,0 +1,63 @@
+"""`Formula`: how a rule turns the squared distance of a garment into its score."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lib.posteriors import Posteriors
+
+LOG_DENSITY, DISTANCE, STUDENT = range(3)  # the form of a score
+
+
+class Formula(NamedTuple):
+    """A score, the larger the better, of M² = ‖(z − μ)/scale‖².
+
+    `LOG_DENSITY` is bias − M²/2, `DISTANCE` is −M, and `STUDENT` is
+    bias + constant − (ν + d)/2 · log(1 + M²/ν). `scale` has the shape [N, d], or [d] where it
+    serves all garments; the bias is minus the `log_normalizer` of the posteriors.
+    """
+
+    form: int
+    scale: Tensor
+    nu: float = 1.0
+    constant: float = 0.0
+
+    def scores(
+        self, m2: Float[Tensor, "query garment"], bias: Float[Tensor, " garment"]
+    ) -> Float[Tensor, "query garment"]:
+        """Return the scores that belong to squared distances, in the order of `kernel.score_of`."""
+        if self.form == LOG_DENSITY:
+            return bias - 0.5 * m2
+        if self.form == DISTANCE:
+            return square_root(m2).neg_()
+        half = 0.5 * (self.nu + self.scale.shape[-1])
+        return bias - half * torch.log1p(m2 / self.nu) + self.constant
+
+
+def square_root(numbers: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return correctly rounded square roots, as the kernel does; on the CPU, torch's are not."""
+    if numbers.device.type != "cpu":
+        return numbers.sqrt()
+    return torch.from_numpy(np.sqrt(numbers.numpy()))
+
+
+def formula_of(
+    rule: str, posteriors: Posteriors, rms_std: Float[Tensor, " latent"], nu: float
+) -> Formula:
+    """Return the formula of one of `RANKINGS`; nu is the degrees of freedom of "student-t"."""
+    if rule == "euclidean":
+        return Formula(DISTANCE, torch.ones_like(rms_std))
+    if rule == "scaled-euclidean":
+        return Formula(DISTANCE, rms_std)
+    if rule == "mahalanobis":
+        return Formula(DISTANCE, posteriors.std)
+    if rule == "likelihood":
+        return Formula(LOG_DENSITY, posteriors.std)
+    d = posteriors.latent_dim
+    # the normalizer of a Student t where the bias already holds that of a Gaussian
+    constant = math.lgamma((nu + d) / 2) - math.lgamma(nu / 2) - 0.5 * d * math.log(nu / 2)
+    return Formula(STUDENT, posteriors.std, nu, constant)
