@@ -19,7 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vae_lib import Neighbors, PosteriorIndex, Posteriors, gated_search, roundtrip
+from tests.test_any_model import EightLines
+from vae_lib import (
+    Neighbors,
+    PosteriorIndex,
+    Posteriors,
+    encode_dataset,
+    gated_search,
+    roundtrip,
+)
 from vae_lib.posteriors import LARGEST, squared_distances
 from vae_lib.retrieval import roundtrip_search, search_by
 from vae_lib.rules import RANKINGS, RULES
@@ -542,6 +550,18 @@ def test_gated_search_takes_the_round_trip_only_for_unfamiliar_z(vae, index):
     single = gated_search(vae, index, far[0], k=3)
     assert single.familiar.item() is False
     assert single.indices.equal(found.indices[2])
+
+
+def test_any_model_goes_through_the_gate():
+    torch.manual_seed(0)
+    model = EightLines()
+    index = PosteriorIndex(encode_dataset(model, torch.rand(20, *model.image_shape)))
+    far = torch.full((2, 2), 50.0)
+    assert gated_search(model, index, far, k=3).familiar.tolist() == [False, False]
+    assert roundtrip_search(model, index, far, 3).indices.shape == (2, 3)
+    for function in (roundtrip, lambda vae, z: gated_search(vae, index, z)):
+        with pytest.raises(TypeError, match="vae: expected a model with encode, decode"):
+            function(torch.nn.Linear(2, 2), far)
 
 
 def test_every_rule_of_the_registry_is_searched_by_its_name(vae, index):

@@ -13,7 +13,7 @@ from scipy.special import chdtri
 from torch import Tensor
 
 from vae_lib._checks import require, require_int
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel, device_of, evaluation_mode, require_model
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
 from vae_lib.rules import RANKINGS, RULES
 from vae_lib.search import Formula, Searcher, formula_of, searcher_for
@@ -21,6 +21,7 @@ from vae_lib.search import Formula, Searcher, formula_of, searcher_for
 FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
 SHOWN = 3  # queries in the representation of an answer
 PART = 2**18  # garments whose σ are held in float64 at a time
+NEEDED = ("encode", "decode", "latent_dim")  # of a model that z goes through and back
 NU = (1e-6, 1e6)  # the degrees of freedom that "student-t" takes
 
 
@@ -303,27 +304,27 @@ def _reported(scores: Tensor, rule: str) -> Tensor:
 
 
 @torch.no_grad()
-def roundtrip(vae: VAE, z: object) -> Float[Tensor, "query latent"]:
+def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
     """Return the mean of q(z | decode(z)) for each z, [Q, d]: decode z, and encode the picture.
 
     The result is usually nearer to the garments than z is, but it need not be familiar.
 
     Args:
-        vae: the model.
+        vae: any model with `encode` and `decode`.
         z: [d] or [Q, d].
 
     Raises:
-        TypeError: where `vae` is not a VAE, or z is not made of real numbers.
+        TypeError: where `vae` lacks a method, or z is not made of real numbers.
         ValueError: for z of the wrong width or not finite.
     """
-    require("vae", vae, VAE, "a VAE")
-    device = next(vae.parameters()).device
-    queries = as_queries(z, vae.latent_dim, device).float()
-    return vae.encode(vae.decode(queries)).mean
+    require_model(vae, *NEEDED)
+    queries = as_queries(z, vae.latent_dim).float().to(device_of(vae))
+    with evaluation_mode(vae):
+        return vae.encode(vae.decode(queries)).mean
 
 
 def roundtrip_search(
-    vae: VAE, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
+    vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
 ) -> Neighbors:
     """Rank at the round trip of z; arguments and errors as `roundtrip` and `search`."""
     require("index", index, PosteriorIndex, "a PosteriorIndex")
@@ -331,7 +332,7 @@ def roundtrip_search(
     return index.search(returned[0] if is_single(z) else returned, k, rule)
 
 
-def gated_search(vae: VAE, index: PosteriorIndex, z: object, k: int = 10) -> Neighbors:
+def gated_search(vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10) -> Neighbors:
     """Rank by likelihood at z where z is familiar, else at its round trip.
 
     A z is familiar where it lies inside some garment's 99.9 % ellipsoid: its smallest
@@ -340,7 +341,7 @@ def gated_search(vae: VAE, index: PosteriorIndex, z: object, k: int = 10) -> Nei
     Returns:
         Neighbors whose `familiar` says which z that is. Errors as `search`.
     """
-    require("vae", vae, VAE, "a VAE")
+    require_model(vae, *NEEDED)
     require("index", index, PosteriorIndex, "a PosteriorIndex")
     k, formula = index._require_k(k), index._formula("likelihood")
     device = index.posteriors.mean.device
@@ -357,7 +358,7 @@ def gated_search(vae: VAE, index: PosteriorIndex, z: object, k: int = 10) -> Nei
 
 
 def search_by(
-    vae: VAE, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
+    vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
 ) -> Neighbors:
     """Rank by any of `RULES`: those of `index.search`, "round trip" and "gate"."""
     if rule == "gate":

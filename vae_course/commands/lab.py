@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 from vae_course import ROOT
@@ -45,6 +46,16 @@ def set_in(name: str, section: str, key: str, value: object) -> None:
     write_setting(path, json.dumps(settings))
 
 
+def compile_search() -> None:
+    """Compile the exact search, or find it compiled, so that the first slider need not wait."""
+    import torch
+
+    from vae_lib import PosteriorIndex
+
+    index = PosteriorIndex(mean=torch.zeros(1, 1), std=torch.ones(1, 1))
+    _ = index.search([0.0], k=1).probabilities
+
+
 def main(arguments: list[str]) -> int:
     """Start JupyterLab and pass further arguments on to it, such as --no-browser or --port=9999."""
     refuse_other_addresses(arguments)
@@ -58,6 +69,7 @@ def main(arguments: list[str]) -> int:
     if not any("root_dir" in argument for argument in arguments):
         # the notebook is the default page, not a file to open: the printed address leads to it
         command += [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{START}"]
+    threading.Thread(target=compile_search, daemon=True).start()  # while the server starts
     return run_until_it_ends([*command, *arguments, f"--ServerApp.ip={ADDRESS}"])
 
 
