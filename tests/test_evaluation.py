@@ -344,7 +344,7 @@ def test_a_wardrobe_of_another_size_is_refused(vae, index, drawn):
 
 @pytest.fixture(scope="module")
 def evaluation(wardrobe):
-    return evaluate(wardrobe, queries=150, seed=3, progress=False)
+    return evaluate(wardrobe, queries=150, seed=3, rules=RULES, progress=False)
 
 
 def test_the_table_holds_every_defined_measure_and_no_other(evaluation):

@@ -36,6 +36,7 @@ from vae_lib.explorer.scale import AS_PERCENTILES, AS_Z
 from vae_lib.explorer.state import ROW_RULES, score_parts, text_to_z
 from vae_lib.explorer.thumbnails import picture_png
 from vae_lib.posteriors import Posteriors
+from vae_lib.rules import RULES
 
 
 @pytest.fixture
@@ -548,7 +549,7 @@ def test_the_parts_add_up_to_the_score(explorer, index, rule):
         answer = explorer.answer
         neighbors = answer.neighbors[rule]
         total = score_parts(index, answer.searched[rule], neighbors, rule).sum(dim=1)
-        is_distance = neighbors.probabilities is None
+        is_distance = RULES[rule].unit == "distance"
         expected = neighbors.scores.square() if is_distance else neighbors.scores
         assert torch.allclose(total, expected, rtol=1e-9, atol=1e-9)
 

@@ -17,7 +17,7 @@ from vae_lib.evaluation.measures import (
     reciprocal_ranks,
 )
 from vae_lib.evaluation.queries import Queries, all_sources
-from vae_lib.evaluation.rules import RULES, Wardrobe
+from vae_lib.evaluation.rules import RULES, STANDARD, Wardrobe
 from vae_lib.progress import progress_bar
 from vae_lib.retrieval import Neighbors
 
@@ -126,7 +126,7 @@ def evaluate(
     wardrobe: Wardrobe,
     queries: int = 2000,
     seed: int = 0,
-    rules: Iterable[str] = tuple(RULES),
+    rules: Iterable[str] = STANDARD,
     progress: bool = True,
 ) -> Evaluation:
     """Apply every rule to z from every source, and measure the garments returned.

@@ -48,6 +48,7 @@ class Tree:
 
     def __init__(self, posteriors: Posteriors, rms_std: Float[Tensor, " latent"]):
         self._posteriors = posteriors
+        self._kept: dict[tuple[float, ...], tuple[np.ndarray, np.ndarray]] = {}
         points = (posteriors.mean.double() / rms_std).T.contiguous().numpy()
         parts = sort_into_leaves(points)
         self.sizes = np.array([len(part) for part in parts])
@@ -74,14 +75,20 @@ class Tree:
         inverse = self._by_leaf(1 / self._posteriors.std.double().numpy())
         return np.ascontiguousarray(inverse.min(axis=2).T), inverse
 
+    def _one_scale(self, scale: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """The same where one scale serves all garments; kept, since there are two such rules."""
+        if scale not in self._kept:
+            inverse = (1 / np.array(scale))[:, None]
+            smallest = inverse.repeat(len(self), axis=1)
+            self._kept[scale] = smallest, inverse.repeat(self.mean.shape[2], axis=1)[None]
+        return self._kept[scale]
+
     def leaves(self, formula: Formula) -> tuple[np.ndarray, ...]:
         """Return what the kernel needs to know of the garments."""
         if formula.scale.dim() == 2:
             smallest, inverse = self._own_scales
         else:
-            inverse = (1 / formula.scale.double()).numpy()[:, None]
-            smallest = inverse.repeat(len(self), axis=1)
-            inverse = inverse.repeat(self.mean.shape[2], axis=1)[None]  # serves every leaf
+            smallest, inverse = self._one_scale(tuple(formula.scale.tolist()))
         return (
             *(self.low, self.high, smallest, self.best_bias),
             *(self.mean, inverse, self.bias, self.member, self.sizes),
