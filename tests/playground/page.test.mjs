@@ -54,8 +54,10 @@ test("undo goes back a gesture at a time", () => {
   undo.leave("c", "z2");
   undo.leave("d");
   undo.leave("e");
-  assert.deepEqual([undo.back(), undo.back(), undo.back(), undo.back(), undo.back()],
-    ["e", "d", "c", "a", undefined]);
+  assert.deepEqual(
+    [undo.back(), undo.back(), undo.back(), undo.back(), undo.back()],
+    ["e", "d", "c", "a", undefined],
+  );
   undo.leave("a", "z1");
   undo.settle();
   undo.leave("b", "z1");
@@ -106,7 +108,11 @@ test("the map: places and back, and the winners of a line", () => {
   const view = { centre: [1, -2], half: 4 };
   assert.deepEqual(toZ(view, 0, 0), [-3, 2]);
   assert.deepEqual(fromZ(view, toZ(view, 0.25, 0.75)), [0.25, 0.75]);
-  const posteriors = new Posteriors(new Float32Array([-2, 0, 2, 0]), new Float32Array(4).fill(1), 2);
+  const posteriors = new Posteriors(
+    new Float32Array([-2, 0, 2, 0]),
+    new Float32Array(4).fill(1),
+    2,
+  );
   const line = winners(posteriors, "euclidean", { centre: [0, 0], half: 4 }, 6, 2);
   assert.deepEqual([...line], [0, 0, 0, 1, 1, 1]);
 });

@@ -12,7 +12,9 @@ self.addEventListener("activate", (event) => {
 });
 
 async function removeOldVersions() {
-  const old = (await caches.keys()).filter((name) => name.startsWith("playground-") && name !== CACHE);
+  const old = (await caches.keys()).filter(
+    (name) => name.startsWith("playground-") && name !== CACHE,
+  );
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 

@@ -52,7 +52,8 @@ class Playground {
     this.latentDim = 10;
     /** @type {Record<number, number[]>} */
     this.codes = {};
-    for (const [d, { presets }] of Object.entries(manifest.models)) this.codes[Number(d)] = presets[0].z;
+    for (const [d, { presets }] of Object.entries(manifest.models))
+      this.codes[Number(d)] = presets[0].z;
     /** @type {RowRule[]} */
     this.rules = ["likelihood", "euclidean"];
     /** @type {{row: number, garment: number | undefined, held: boolean}} */
@@ -73,7 +74,9 @@ class Playground {
       goTo: (z, gesture) => this.move(z, gesture),
       settled: () => this.undo.settle(),
     });
-    this.challenges = new ChallengesPanel(byId("panel-challenges", HTMLDivElement), (text) => this.announce(text));
+    this.challenges = new ChallengesPanel(byId("panel-challenges", HTMLDivElement), (text) =>
+      this.announce(text),
+    );
     this.share = new SharePanel(byId("panel-share", HTMLDivElement), {
       link: (tour) => this.link(tour),
       z: () => this.z,
@@ -86,10 +89,13 @@ class Playground {
       moved: (z) => this.moveByHand(z, "map"),
       settled: () => this.undo.settle(),
     });
-    this.openPanel = tabs(/** @type {HTMLElement} */ (document.querySelector("[role=tablist]")), (name) => {
-      this.panel = name;
-      if (this.ready) this.keepAddress();
-    });
+    this.openPanel = tabs(
+      /** @type {HTMLElement} */ (document.querySelector("[role=tablist]")),
+      (name) => {
+        this.panel = name;
+        if (this.ready) this.keepAddress();
+      },
+    );
     this.listen();
     this.arrive(location.hash);
     document.documentElement.dataset.built = "true";
@@ -194,12 +200,19 @@ class Playground {
       hold: () => this.hold(),
       end: (which, garment) => {
         const { posteriors } = this.model;
-        if (posteriors) this.compare.set(which, posteriors.meanOf(garment), `${this.garments?.className(garment)} ${garment}`);
+        if (posteriors)
+          this.compare.set(
+            which,
+            posteriors.meanOf(garment),
+            `${this.garments?.className(garment)} ${garment}`,
+          );
         this.openPanel("compare");
       },
     });
     byId("presets", HTMLDivElement).replaceChildren(
-      ...entry.presets.map(({ name, text, z }) => button(name, () => this.visit(z), { title: text })),
+      ...entry.presets.map(({ name, text, z }) =>
+        button(name, () => this.visit(z), { title: text }),
+      ),
     );
     this.loaded(latentDim);
     this.show();
@@ -300,14 +313,19 @@ class Playground {
 
   hold() {
     const { held, row, garment } = this.focus;
-    this.focus = held ? { row, garment: undefined, held: false } : { row, garment: garment ?? this.marked()[row], held: true };
+    this.focus = held
+      ? { row, garment: undefined, held: false }
+      : { row, garment: garment ?? this.marked()[row], held: true };
     this.show();
   }
 
   /** Return the garment that is marked in each row: the first one, or what the reader points at. */
   marked() {
-    return this.rules.map((_, row) =>
-      (row === this.focus.row ? this.focus.garment : undefined) ?? this.answer?.rows[row].garments[0]);
+    return this.rules.map(
+      (_, row) =>
+        (row === this.focus.row ? this.focus.garment : undefined) ??
+        this.answer?.rows[row].garments[0],
+    );
   }
 
   /** Compute everything for z, and draw it. */
@@ -316,7 +334,8 @@ class Playground {
     if (!model?.decoder) return;
     const { decoder, posteriors } = model;
     const z = this.z;
-    this.answer = posteriors && ask(/** @type {import("./answer.js").Model} */ (model), z, this.rules, SHOWN);
+    this.answer =
+      posteriors && ask(/** @type {import("./answer.js").Model} */ (model), z, this.rules, SHOWN);
     const base = {
       latentDim: this.latentDim,
       z,
@@ -343,7 +362,9 @@ class Playground {
   /** @param {Scene} scene */
   paint(scene) {
     const root = document.documentElement.style;
-    this.rules.forEach((rule, row) => root.setProperty(`--row-${row}`, this.manifest.rules[rule].color));
+    this.rules.forEach((rule, row) =>
+      root.setProperty(`--row-${row}`, this.manifest.rules[rule].color),
+    );
     this.picture.update(scene);
     this.sliders?.update(scene);
     for (const row of this.rows) row.update(scene);
@@ -360,8 +381,10 @@ class Playground {
   settle(scene) {
     if (this.ready) this.keepAddress();
     if (!scene.answer || !scene.garments) return;
-    const firsts = scene.answer.rows.map(({ rule, garments }) =>
-      `${this.manifest.rules[rule].name}: ${scene.garments?.className(garments[0])}`);
+    const firsts = scene.answer.rows.map(
+      ({ rule, garments }) =>
+        `${this.manifest.rules[rule].name}: ${scene.garments?.className(garments[0])}`,
+    );
     this.announce(`${scene.answer.familiar ? "Near" : "Far"}. Nearest by ${firsts.join("; by ")}.`);
   }
 
@@ -371,7 +394,14 @@ class Playground {
   }
 
   hash(tour = this.tour.stops, at = this.tour.at) {
-    return format({ latentDim: this.latentDim, z: this.z, rules: this.rules, panel: this.panel, tour, at });
+    return format({
+      latentDim: this.latentDim,
+      z: this.z,
+      rules: this.rules,
+      panel: this.panel,
+      tour,
+      at,
+    });
   }
 
   /** @param {import("./address.js").Stop[]} [tour] */
@@ -425,7 +455,12 @@ async function start() {
   const files = new Files("data/", (bytes) => progress.add(bytes));
   const manifest = await files.manifest();
   setText(byId("count", HTMLSpanElement), manifest.garments.toLocaleString("en"));
-  setText(byId("data-set", HTMLSpanElement), manifest.name === "drawn" ? "Garments drawn by the course." : "Garments of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017).");
+  setText(
+    byId("data-set", HTMLSpanElement),
+    manifest.name === "drawn"
+      ? "Garments drawn by the course."
+      : "Garments of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017).",
+  );
   const playground = new Playground(manifest, files);
   progress.expected = bytesToLoad(manifest, playground.latentDim);
   await playground.loaded(playground.latentDim);

@@ -12,12 +12,24 @@ export class ChallengesPanel {
     this.announce = announce;
     /** @type {Map<string, HTMLElement>} */
     this.items = new Map(
-      CHALLENGES.map(({ id, text }) => [id, element("li", {}, element("span", { class: "tick", "aria-hidden": "true" }, "○"), ` ${text}`)]),
+      CHALLENGES.map(({ id, text }) => [
+        id,
+        element(
+          "li",
+          {},
+          element("span", { class: "tick", "aria-hidden": "true" }, "○"),
+          ` ${text}`,
+        ),
+      ]),
     );
     /** @type {Set<string>} */
     this.done = new Set();
     root.append(
-      element("p", { class: "hint" }, "Move the sliders, or z on the map, until one of these is true. Only moves by hand count."),
+      element(
+        "p",
+        { class: "hint" },
+        "Move the sliders, or z on the map, until one of these is true. Only moves by hand count.",
+      ),
       element("ol", { class: "challenges" }, ...this.items.values()),
     );
   }

@@ -34,21 +34,36 @@ export class Compare {
     this.drawn = "";
     this.walk = new Walk((t) => this.step(t));
     this.views = [0, 1].map((which) => this.end(which));
-    this.slider = element("input", { type: "range", min: 0, max: 1, step: 0.005, value: 0, "aria-label": "How far from A to B" });
+    this.slider = element("input", {
+      type: "range",
+      min: 0,
+      max: 1,
+      step: 0.005,
+      value: 0,
+      "aria-label": "How far from A to B",
+    });
     this.slider.addEventListener("input", () => {
       this.stop();
       this.walk.t = this.slider.valueAsNumber;
       this.step(this.walk.t);
     });
     this.slider.addEventListener("change", () => this.calls.settled());
-    this.playButton = button("▶ Walk from A to B", () => (this.walk.playing ? this.stop() : this.play()));
+    this.playButton = button("▶ Walk from A to B", () =>
+      this.walk.playing ? this.stop() : this.play(),
+    );
     root.append(
-      element("p", { class: "hint" },
-        "Pin two codes and compare what is nearest to them, or walk from one to the other: z moves along the straight line between them, and the picture and both rows above follow."),
-      element("div", { class: "compare" },
+      element(
+        "p",
+        { class: "hint" },
+        "Pin two codes and compare what is nearest to them, or walk from one to the other: z moves along the straight line between them, and the picture and both rows above follow.",
+      ),
+      element(
+        "div",
+        { class: "compare" },
         this.views[0].root,
         element("div", { class: "between" }, this.playButton, this.slider),
-        this.views[1].root),
+        this.views[1].root,
+      ),
     );
   }
 
@@ -63,15 +78,24 @@ export class Compare {
     const by = [0, 1].map((row) => element("span", { class: `by lane-${row}` }));
     const nearest = by.map(() => Array.from({ length: NEAREST }, () => garmentCanvas()));
     const shared = element("span", { class: "small" });
-    const root = element("section", { class: "end", "aria-label": `The code ${letter}` },
+    const root = element(
+      "section",
+      { class: "end", "aria-label": `The code ${letter}` },
       picture,
-      element("div", {},
+      element(
+        "div",
+        {},
         element("p", {}, element("b", {}, `${letter} `), title),
         ...by.map((name, row) => element("p", { class: "nearest" }, name, ...nearest[row])),
         element("p", {}, shared),
-        element("p", { class: "buttons" },
+        element(
+          "p",
+          { class: "buttons" },
           button("Pin z here", () => this.pin(which), { "aria-label": `Pin z as ${letter}` }),
-          button("Go there", () => this.go(which), { "aria-label": `Go to ${letter}` }))));
+          button("Go there", () => this.go(which), { "aria-label": `Go to ${letter}` }),
+        ),
+      ),
+    );
     return { root, picture, title, by, nearest, shared };
   }
 
@@ -127,7 +151,10 @@ export class Compare {
     if (!posteriors || !garments) return;
     this.ends[latentDim] ??= [0, garments.manifest.class_names.length - 1].map((label) => {
       const garment = garments.labels.indexOf(label); // the first one of its class
-      return { z: rounded(posteriors.meanOf(garment)), name: `${garments.className(garment)} ${garment}` };
+      return {
+        z: rounded(posteriors.meanOf(garment)),
+        name: `${garments.className(garment)} ${garment}`,
+      };
     });
     const loaded = garments.sheets.filter(Boolean).length;
     const wanted = JSON.stringify([this.ends[latentDim], rules, loaded, Boolean(model.encoder)]);

@@ -49,7 +49,8 @@ export class Files {
    */
   async fetch(name) {
     const response = await fetch(this.folder + name);
-    if (!response.ok || !response.body) throw new Error(`${name}: the server says ${response.status}`);
+    if (!response.ok || !response.body)
+      throw new Error(`${name}: the server says ${response.status}`);
     const reader = response.body.getReader();
     const pieces = [];
     for (;;) {
@@ -83,7 +84,10 @@ export class Files {
   async tensors(part) {
     const numbers = readFloat16(await this.unpacked(part.file));
     return Object.fromEntries(
-      part.tensors.map(({ name, bytes: [start, end] }) => [name, numbers.subarray(start / 2, end / 2)]),
+      part.tensors.map(({ name, bytes: [start, end] }) => [
+        name,
+        numbers.subarray(start / 2, end / 2),
+      ]),
     );
   }
 
@@ -96,7 +100,10 @@ export class Files {
     const tensors = await this.tensors(part);
     return part.tensors
       .filter(({ name }) => name.endsWith(".weight"))
-      .map(({ name }) => ({ weight: tensors[name], bias: tensors[name.replace("weight", "bias")] }));
+      .map(({ name }) => ({
+        weight: tensors[name],
+        bias: tensors[name.replace("weight", "bias")],
+      }));
   }
 
   /**

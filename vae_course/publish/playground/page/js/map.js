@@ -29,13 +29,19 @@ export class Plane {
     this.pointed = undefined;
     /** @type {Scene | undefined} */
     this.scene = undefined;
-    this.colors = element("canvas", { width: SIZES[0], height: SIZES[0], class: "colors", "aria-hidden": "true" });
+    this.colors = element("canvas", {
+      width: SIZES[0],
+      height: SIZES[0],
+      class: "colors",
+      "aria-hidden": "true",
+    });
     this.marks = element("canvas", {
       width: SHARPNESS,
       height: SHARPNESS,
       class: "marks",
       role: "img",
-      "aria-label": "Map of the codes, coloured by the class of the garment that wins. Drag z on it, or use the sliders.",
+      "aria-label":
+        "Map of the codes, coloured by the class of the garment that wins. Drag z on it, or use the sliders.",
     });
     this.choices = ["0", "1", "differ"].map((which) =>
       button("", () => this.show(which), { "aria-pressed": String(which === this.shown) }),
@@ -44,7 +50,11 @@ export class Plane {
     this.legend = element("ul", { class: "legend" });
     byId("map", HTMLDivElement).replaceChildren(this.colors, this.marks);
     byId("map-side", HTMLDivElement).replaceChildren(
-      element("div", { class: "segments", role: "group", "aria-label": "What colours the map" }, ...this.choices),
+      element(
+        "div",
+        { class: "segments", role: "group", "aria-label": "What colours the map" },
+        ...this.choices,
+      ),
       element(
         "div",
         { class: "buttons" },
@@ -58,7 +68,9 @@ export class Plane {
       element("p", { class: "small" }, "The colour of a place is the class of its winner."),
       this.legend,
       element("p", { class: "small" }, "Who wins where you point:"),
-      ...this.under.map(({ canvas, text }, row) => element("p", { class: `under lane-${row}` }, canvas, text)),
+      ...this.under.map(({ canvas, text }, row) =>
+        element("p", { class: `under lane-${row}` }, canvas, text),
+      ),
     );
     this.listen();
   }
@@ -68,7 +80,10 @@ export class Plane {
     /** @param {PointerEvent} event */
     const at = (event) => {
       const box = this.marks.getBoundingClientRect();
-      const share = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      const share = [
+        (event.clientX - box.left) / box.width,
+        (event.clientY - box.top) / box.height,
+      ];
       return toZ(this.view, Math.min(1, Math.max(0, share[0])), Math.min(1, Math.max(0, share[1])));
     };
     this.marks.addEventListener("pointerdown", (event) => {
@@ -149,7 +164,10 @@ export class Plane {
     const { model, garments } = scene;
     if (!model.posteriors || !garments) return;
     this.point(this.pointed ?? [scene.z[0], scene.z[1]]);
-    const names = [...this.rules().map((rule) => garments.manifest.rules[rule].name), "where they differ"];
+    const names = [
+      ...this.rules().map((rule) => garments.manifest.rules[rule].name),
+      "where they differ",
+    ];
     this.choices.forEach((choice, i) => {
       setText(choice, names[i]);
       choice.setAttribute("aria-pressed", String(["0", "1", "differ"][i] === this.shown));
@@ -220,7 +238,10 @@ export class Plane {
     const style = getComputedStyle(this.marks);
     marked.forEach((garment, row) => {
       if (garment === undefined || !model.posteriors) return;
-      const gaussian = { mean: model.posteriors.meanOf(garment), std: model.posteriors.stdOf(garment) };
+      const gaussian = {
+        mean: model.posteriors.meanOf(garment),
+        std: model.posteriors.stdOf(garment),
+      };
       this.ellipse(drawing, gaussian, style.getPropertyValue(`--row-${row}`));
     });
     if (own) this.ellipse(drawing, own, style.getPropertyValue("--own"));
@@ -238,7 +259,10 @@ export class Plane {
     const [x, y] = fromZ(this.view, mean).map((share) => share * SHARPNESS);
     const unit = SHARPNESS / (2 * this.view.half);
     for (const width of [2, 1]) {
-      for (const [thickness, ink] of /** @type {[number, string][]} */ ([[7, "#fff"], [3.5, color]])) {
+      for (const [thickness, ink] of /** @type {[number, string][]} */ ([
+        [7, "#fff"],
+        [3.5, color],
+      ])) {
         drawing.beginPath();
         drawing.ellipse(x, y, width * std[0] * unit, width * std[1] * unit, 0, 0, 2 * Math.PI);
         drawing.lineWidth = thickness;

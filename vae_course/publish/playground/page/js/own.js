@@ -28,15 +28,44 @@ export class Own {
     /** @type {Scene | undefined} */
     this.scene = undefined;
     this.sheet = element("canvas", {
-      width: SIZE, height: SIZE, class: "sheet", role: "img",
+      width: SIZE,
+      height: SIZE,
+      class: "sheet",
+      role: "img",
       "aria-label": "A black sheet: draw a garment in white with the mouse or a finger",
     });
-    this.invitation = element("span", { class: "invitation", "aria-hidden": "true" }, "Draw a garment here");
-    this.prepared = element("canvas", { width: 28, height: 28, class: "large", role: "img", "aria-label": "The picture as the encoder gets it" });
-    this.decoded = element("canvas", { width: 28, height: 28, class: "large", role: "img", "aria-label": "What its μ decodes to" });
+    this.invitation = element(
+      "span",
+      { class: "invitation", "aria-hidden": "true" },
+      "Draw a garment here",
+    );
+    this.prepared = element("canvas", {
+      width: 28,
+      height: 28,
+      class: "large",
+      role: "img",
+      "aria-label": "The picture as the encoder gets it",
+    });
+    this.decoded = element("canvas", {
+      width: 28,
+      height: 28,
+      class: "large",
+      role: "img",
+      "aria-label": "What its μ decodes to",
+    });
     this.message = element("p", { class: "message", role: "status" });
-    this.brush = element("input", { type: "range", min: 8, max: 60, value: 26, "aria-label": "Width of the brush" });
-    this.file = element("input", { type: "file", accept: "image/png,image/jpeg,image/webp", id: "own-file" });
+    this.brush = element("input", {
+      type: "range",
+      min: 8,
+      max: 60,
+      value: 26,
+      "aria-label": "Width of the brush",
+    });
+    this.file = element("input", {
+      type: "file",
+      accept: "image/png,image/jpeg,image/webp",
+      id: "own-file",
+    });
     this.file.addEventListener("change", () => {
       const [file] = this.file.files ?? [];
       if (file) this.take(file);
@@ -50,24 +79,58 @@ export class Own {
       button("Remove", () => this.clear()),
     ];
     root.append(
-      element("p", { class: "hint" },
-        "The encoder turns your picture into a Gaussian. Its μ ± σ appears on the sliders and on the map; every sample z = μ + σ ε decodes to a picture of its own."),
-      element("div", { class: "own" },
-        element("div", { class: "drawing" }, element("div", { class: "paper" }, this.sheet, this.invitation),
-          element("p", { class: "line" }, element("label", { class: "small" }, "Brush ", this.brush), button("Clear", () => this.clear()))),
-        element("div", { class: "sources" },
+      element(
+        "p",
+        { class: "hint" },
+        "The encoder turns your picture into a Gaussian. Its μ ± σ appears on the sliders and on the map; every sample z = μ + σ ε decodes to a picture of its own.",
+      ),
+      element(
+        "div",
+        { class: "own" },
+        element(
+          "div",
+          { class: "drawing" },
+          element("div", { class: "paper" }, this.sheet, this.invitation),
+          element(
+            "p",
+            { class: "line" },
+            element("label", { class: "small" }, "Brush ", this.brush),
+            button("Clear", () => this.clear()),
+          ),
+        ),
+        element(
+          "div",
+          { class: "sources" },
           element("p", {}, element("label", { for: "own-file" }, "Upload a picture"), this.file),
           element("p", { class: "small" }, "or paste one with Ctrl+V, or take"),
-          element("p", { class: "buttons" },
-            button("the decoded picture", () => this.takeCanvas(byId("picture", HTMLCanvasElement))),
-            button("the marked garment", () => this.takeMarked())),
-          element("p", { class: "small" },
-            "A picture shrinks as a whole to 28×28 grey pixels; on a light background, light and dark are swapped."),
-          this.message),
-        element("div", { class: "encoded" },
+          element(
+            "p",
+            { class: "buttons" },
+            button("the decoded picture", () =>
+              this.takeCanvas(byId("picture", HTMLCanvasElement)),
+            ),
+            button("the marked garment", () => this.takeMarked()),
+          ),
+          element(
+            "p",
+            { class: "small" },
+            "A picture shrinks as a whole to 28×28 grey pixels; on a light background, light and dark are swapped.",
+          ),
+          this.message,
+        ),
+        element(
+          "div",
+          { class: "encoded" },
           element("figure", {}, this.prepared, element("figcaption", {}, "what the encoder gets")),
-          element("figure", {}, this.decoded, element("figcaption", {}, "what its μ decodes to"))),
-        element("div", { class: "posterior" }, this.bars, element("p", { class: "buttons" }, ...this.actions))),
+          element("figure", {}, this.decoded, element("figcaption", {}, "what its μ decodes to")),
+        ),
+        element(
+          "div",
+          { class: "posterior" },
+          this.bars,
+          element("p", { class: "buttons" }, ...this.actions),
+        ),
+      ),
     );
     this.blank();
     this.listen();
@@ -100,7 +163,9 @@ export class Own {
       this.sheet.addEventListener(end, () => (last = undefined));
     }
     document.addEventListener("paste", (event) => {
-      const file = Array.from(event.clipboardData?.files ?? []).find(({ type }) => type.startsWith("image/"));
+      const file = Array.from(event.clipboardData?.files ?? []).find(({ type }) =>
+        type.startsWith("image/"),
+      );
       if (file) this.take(file);
     });
   }
@@ -144,13 +209,17 @@ export class Own {
   async take(file) {
     try {
       const picture = await createImageBitmap(file); // upright, as the camera noted
-      if (picture.width * picture.height > MOST_PIXELS) throw new Error("The picture is too large.");
+      if (picture.width * picture.height > MOST_PIXELS)
+        throw new Error("The picture is too large.");
       const canvas = element("canvas", { width: picture.width, height: picture.height });
       context(canvas).drawImage(picture, 0, 0);
       this.takeCanvas(canvas);
     } catch (error) {
       const isOurs = error instanceof Error && error.message.startsWith("The picture");
-      setText(this.message, isOurs ? error.message : "This file is not a picture that the browser can read.");
+      setText(
+        this.message,
+        isOurs ? error.message : "This file is not a picture that the browser can read.",
+      );
     }
   }
 
@@ -212,7 +281,10 @@ export class Own {
   current() {
     const { latentDim, model } = this.scene ?? {};
     if (!this.pixels || !model?.encoder || latentDim === undefined) return undefined;
-    this.posterior[latentDim] ??= encode(model.encoder, Float32Array.from(this.pixels, (byte) => byte / 255));
+    this.posterior[latentDim] ??= encode(
+      model.encoder,
+      Float32Array.from(this.pixels, (byte) => byte / 255),
+    );
     return this.posterior[latentDim];
   }
 
@@ -222,7 +294,9 @@ export class Own {
    */
   follow(scene) {
     if (this.cloud.length && this.cloud[0].length !== scene.latentDim) this.cloud = [];
-    const another = this.scene?.latentDim !== scene.latentDim || this.scene?.model.encoder !== scene.model.encoder;
+    const another =
+      this.scene?.latentDim !== scene.latentDim ||
+      this.scene?.model.encoder !== scene.model.encoder;
     this.scene = { ...scene, own: undefined, cloud: [] };
     if (another) this.show();
   }
@@ -232,10 +306,17 @@ export class Own {
     const posterior = this.current();
     this.invitation.hidden = Boolean(this.pixels);
     for (const action of this.actions) action.disabled = !posterior;
-    if (this.pixels) drawPixels(this.prepared, Float32Array.from(this.pixels, (byte) => byte / 255));
+    if (this.pixels)
+      drawPixels(
+        this.prepared,
+        Float32Array.from(this.pixels, (byte) => byte / 255),
+      );
     else drawPixels(this.prepared, new Float32Array(784));
     const decoder = this.scene?.model.decoder;
-    drawPixels(this.decoded, posterior && decoder ? decode(decoder, posterior.mean) : new Float32Array(784));
+    drawPixels(
+      this.decoded,
+      posterior && decoder ? decode(decoder, posterior.mean) : new Float32Array(784),
+    );
     const count = this.scene?.latentDim ?? 10;
     this.bars.replaceChildren(
       ...Array.from({ length: count }, (_, j) => {
@@ -245,11 +326,23 @@ export class Own {
           bar.style.left = `${(50 * (posterior.mean[j] - posterior.std[j] + RANGE)) / RANGE}%`;
           bar.style.width = `${(100 * posterior.std[j]) / RANGE}%`;
         } else bar.hidden = true;
-        return element("div", {}, element("span", { class: "name" }, `z${j + 1}`), element("span", { class: "track" }, bar), element("span", { class: "text" }, text));
+        return element(
+          "div",
+          {},
+          element("span", { class: "name" }, `z${j + 1}`),
+          element("span", { class: "track" }, bar),
+          element("span", { class: "text" }, text),
+        );
       }),
     );
-    this.bars.setAttribute("aria-label", posterior
-      ? "μ ± σ of your picture: " + posterior.mean.map((mu, j) => `z${j + 1} ${number(mu)} ± ${number(posterior.std[j])}`).join(", ")
-      : "μ ± σ of your picture: none yet");
+    this.bars.setAttribute(
+      "aria-label",
+      posterior
+        ? "μ ± σ of your picture: " +
+            posterior.mean
+              .map((mu, j) => `z${j + 1} ${number(mu)} ± ${number(posterior.std[j])}`)
+              .join(", ")
+        : "μ ± σ of your picture: none yet",
+    );
   }
 }

@@ -60,7 +60,8 @@ export function winners(posteriors, rule, view, size, line) {
     const cost = (n) => {
       const i = 2 * n;
       const at = ownScale ? i : 0;
-      const squared = ((z[0] - mean[i]) * inverse[at]) ** 2 + ((z[1] - mean[i + 1]) * inverse[at + 1]) ** 2;
+      const squared =
+        ((z[0] - mean[i]) * inverse[at]) ** 2 + ((z[1] - mean[i + 1]) * inverse[at + 1]) ** 2;
       return half(squared) + (counts ? logStd[n] : 0);
     };
     let least = cost(winner);

@@ -44,7 +44,8 @@ function shrink({ width, height, data }) {
   const light = plane(width, height);
   const opacity = plane(width, height);
   for (let i = 0; i < width * height; i++) {
-    const grey = (19595 * data[4 * i] + 38470 * data[4 * i + 1] + 7471 * data[4 * i + 2] + 0x8000) >> 16;
+    const grey =
+      (19595 * data[4 * i] + 38470 * data[4 * i + 1] + 7471 * data[4 * i + 2] + 0x8000) >> 16;
     opacity.values[i] = data[4 * i + 3] / 255;
     light.values[i] = grey * opacity.values[i];
   }

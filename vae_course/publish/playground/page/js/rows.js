@@ -38,16 +38,27 @@ export class Row {
   constructor(root, which, calls) {
     this.root = root;
     this.which = which;
-    this.select = element("select", { "aria-label": `Rule of the ${which ? "lower" : "upper"} row` });
+    this.select = element("select", {
+      "aria-label": `Rule of the ${which ? "lower" : "upper"} row`,
+    });
     this.select.addEventListener("change", () => {
       calls.chose(/** @type {RowRule} */ (this.select.value));
     });
     this.help = element("p", { class: "help" }, RULE_HELP[which ? "euclidean" : "likelihood"]);
-    this.shared = which ? element("p", { class: "shared" }, `– of ${SHOWN} in both rows`) : element("p", { class: "tip" }, TIP);
+    this.shared = which
+      ? element("p", { class: "shared" }, `– of ${SHOWN} in both rows`)
+      : element("p", { class: "tip" }, TIP);
     this.tiles = Array.from({ length: SHOWN }, () => this.tile(calls));
     this.list = element("ol", {}, ...this.tiles.map(({ button }) => element("li", {}, button)));
     root.append(
-      element("div", { class: "head" }, element("p", { class: "by" }, "Nearest by"), this.select, this.help, this.shared),
+      element(
+        "div",
+        { class: "head" },
+        element("p", { class: "by" }, "Nearest by"),
+        this.select,
+        this.help,
+        this.shared,
+      ),
       this.list,
     );
   }
@@ -86,7 +97,10 @@ export class Row {
       tile.probability,
     );
     let byTouch = false;
-    tile.button.addEventListener("pointerdown", (event) => (byTouch = event.pointerType === "touch"));
+    tile.button.addEventListener(
+      "pointerdown",
+      (event) => (byTouch = event.pointerType === "touch"),
+    );
     tile.button.addEventListener("pointerenter", (event) => {
       if (tile.garment !== undefined && event.pointerType !== "touch") pointed(tile.garment);
     });
@@ -128,12 +142,20 @@ export class Row {
       setText(tile.place, place ? String(place) : "");
       tile.button.classList.toggle("both", place !== undefined);
       tile.button.classList.toggle("marked", garment === marked[this.which]);
-      tile.button.classList.toggle("elsewhere", this.which !== focusRow && garment === marked[focusRow]);
+      tile.button.classList.toggle(
+        "elsewhere",
+        this.which !== focusRow && garment === marked[focusRow],
+      );
       const label = [
-        `${i + 1}: ${garments.className(garment)}, garment ${garment}`, `${name} ${value}`, p,
+        `${i + 1}: ${garments.className(garment)}, garment ${garment}`,
+        `${name} ${value}`,
+        p,
         place ? `in both rows, place ${place} above` : "",
-      ].filter(Boolean).join(", ");
-      if (tile.button.getAttribute("aria-label") !== label) tile.button.setAttribute("aria-label", label);
+      ]
+        .filter(Boolean)
+        .join(", ");
+      if (tile.button.getAttribute("aria-label") !== label)
+        tile.button.setAttribute("aria-label", label);
     });
   }
 }
@@ -144,7 +166,9 @@ export class Row {
  */
 function helpText(rule, familiar) {
   if (rule !== "gate") return RULE_HELP[rule];
-  return familiar ? "z is near, so: by likelihood at z itself." : "z is far, so: by likelihood after a round trip.";
+  return familiar
+    ? "z is near, so: by likelihood at z itself."
+    : "z is far, so: by likelihood after a round trip.";
 }
 
 /** @param {number} shared */

@@ -51,16 +51,30 @@ export class Sliders {
       step: STEP,
       "aria-label": name,
     });
-    const entry = element("input", { type: "text", inputmode: "decimal", "aria-label": `${name} as a number` });
-    const bands = ["band-0", "band-1", "band-own"].map((kind) => element("span", { class: `band ${kind}` }));
+    const entry = element("input", {
+      type: "text",
+      inputmode: "decimal",
+      "aria-label": `${name} as a number`,
+    });
+    const bands = ["band-0", "band-1", "band-own"].map((kind) =>
+      element("span", { class: `band ${kind}` }),
+    );
     const cloud = element("span", { class: "cloud" });
     const meter = element("span", { class: "meter" }, element("span"));
     meter.style.setProperty("--share", String(share));
     const root = element(
       "div",
-      { class: "slider", title: `${name}: shuffled among garments, the picture loses ${strength} nats` },
+      {
+        class: "slider",
+        title: `${name}: shuffled among garments, the picture loses ${strength} nats`,
+      },
       element("span", { class: "name" }, name, meter),
-      element("span", { class: "track" }, element("span", { class: "lanes" }, ...bands, cloud), slider),
+      element(
+        "span",
+        { class: "track" },
+        element("span", { class: "lanes" }, ...bands, cloud),
+        slider,
+      ),
       entry,
     );
     slider.addEventListener("input", () => {

@@ -28,7 +28,8 @@ export function tabs(list, opened) {
     tab.addEventListener("click", () => open(nameOf(tab)));
     tab.addEventListener("keydown", ({ key }) => {
       const steps = { ArrowRight: 1, ArrowLeft: -1 }[key];
-      const goal = { Home: 0, End: all.length - 1 }[key] ?? (steps && (i + steps + all.length) % all.length);
+      const goal =
+        { Home: 0, End: all.length - 1 }[key] ?? (steps && (i + steps + all.length) % all.length);
       if (goal === undefined) return;
       all[goal].focus();
       open(nameOf(all[goal]));

@@ -43,7 +43,10 @@ export class Tour {
   show() {
     this.root.hidden = this.stops.length === 0;
     const stop = this.stops[this.at];
-    setText(this.text, stop ? `${this.at + 1} of ${this.stops.length}${stop.title ? `: ${stop.title}` : ""}` : "");
+    setText(
+      this.text,
+      stop ? `${this.at + 1} of ${this.stops.length}${stop.title ? `: ${stop.title}` : ""}` : "",
+    );
     this.back.disabled = this.at === 0;
     this.next.disabled = this.at >= this.stops.length - 1;
   }

@@ -36,7 +36,9 @@ export class Why {
       title: "Keep this garment marked while z moves",
     });
     /** @type {HTMLElement[]} */
-    this.heads = [0, 1].map((which) => element("th", { scope: "col", class: `head-${which}` }, "\u00a0"));
+    this.heads = [0, 1].map((which) =>
+      element("th", { scope: "col", class: `head-${which}` }, "\u00a0"),
+    );
     /** @type {HTMLElement[]} */
     this.places = [0, 1].map(() => element("td"));
     /** @type {HTMLElement[]} */
@@ -45,7 +47,12 @@ export class Why {
     this.bars = [];
     const lines = order.map((j) => {
       this.bars[j] = ["distance", "share-0", "share-1"].map(makeBar);
-      return element("tr", {}, element("th", { scope: "row" }, `z${j + 1}`), ...this.bars[j].map(({ root }) => root));
+      return element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, `z${j + 1}`),
+        ...this.bars[j].map(({ root }) => root),
+      );
     });
     root.replaceChildren(
       element(
@@ -58,17 +65,57 @@ export class Why {
           { class: "buttons" },
           button("Go to its z", withGarment(calls.goTo)),
           this.holdButton,
-          button("Set A", withGarment((garment) => calls.end(0, garment)), { "aria-label": "Set A: the walk begins at this garment", title: "The walk below begins at this garment" }),
-          button("Set B", withGarment((garment) => calls.end(1, garment)), { "aria-label": "Set B: the walk ends at this garment", title: "The walk below ends at this garment" }),
+          button(
+            "Set A",
+            withGarment((garment) => calls.end(0, garment)),
+            {
+              "aria-label": "Set A: the walk begins at this garment",
+              title: "The walk below begins at this garment",
+            },
+          ),
+          button(
+            "Set B",
+            withGarment((garment) => calls.end(1, garment)),
+            {
+              "aria-label": "Set B: the walk ends at this garment",
+              title: "The walk below ends at this garment",
+            },
+          ),
         ),
       ),
       element(
         "table",
         { "aria-label": "What each dimension adds" },
-        element("thead", {}, element("tr", {}, element("td"), element("th", { scope: "col" }, "(z − μ)/σ"), ...this.heads)),
+        element(
+          "thead",
+          {},
+          element(
+            "tr",
+            {},
+            element("td"),
+            element("th", { scope: "col" }, "(z − μ)/σ"),
+            ...this.heads,
+          ),
+        ),
         element("tbody", {}, ...lines),
-        element("tfoot", {}, element("tr", {}, element("td"), element("th", { scope: "row" }, "all together"), ...this.totals),
-          element("tr", {}, element("td"), element("th", { scope: "row" }, "its place"), ...this.places)),
+        element(
+          "tfoot",
+          {},
+          element(
+            "tr",
+            {},
+            element("td"),
+            element("th", { scope: "row" }, "all together"),
+            ...this.totals,
+          ),
+          element(
+            "tr",
+            {},
+            element("td"),
+            element("th", { scope: "row" }, "its place"),
+            ...this.places,
+          ),
+        ),
       ),
     );
   }
