@@ -454,6 +454,15 @@ def test_the_first_picture_is_there_before_the_garments_and_nothing_shifts(chrom
     page.close()
 
 
+def test_a_file_that_is_missing_is_named(chromium, address):
+    page = chromium.new_page(viewport=WIDE, service_workers="block")
+    page.route("**/decoder-10.bin", lambda route: route.fulfill(status=404))
+    page.goto(address)
+    page.get_by_text("The page could not load its data.").wait_for()
+    assert "decoder-10.bin: the server says 404" in page.locator("#badge").inner_text()
+    page.close()
+
+
 def test_it_works_offline_once_it_has_been_loaded(chromium, address, model):
     page = open_page(chromium, address)
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")

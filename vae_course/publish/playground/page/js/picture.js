@@ -38,3 +38,13 @@ export class Picture {
     answer.rows.forEach((row, which) => garments?.draw(this.winners[which], row.garments[0]));
   }
 }
+
+/**
+ * Say in the badge's place that the data could not be loaded.
+ * @param {Error} error
+ */
+export function sayFailure(error) {
+  document.documentElement.dataset.built = "true";
+  setText(byId("badge-word", HTMLElement), "The page could not load its data.");
+  setText(byId("badge-text", HTMLSpanElement), `${error.message}. Reload the page to try again.`);
+}
