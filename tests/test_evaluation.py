@@ -321,6 +321,21 @@ def test_the_references_are_the_best_of_all_garments(wardrobe):
         )
 
 
+def test_nearest_decode_compares_pictures_that_the_model_draws(wardrobe):
+    near = wardrobe.index.posteriors.mean[:2]
+    z = torch.cat([near, torch.full((2, 10), 5.0)])
+    with torch.no_grad():
+        pictures, drawn = wardrobe.vae.decode(z), wardrobe.vae.decode(wardrobe.index.posteriors.mean)
+    found = RULES["nearest decode"](wardrobe, z, 5)
+    for row in range(4):
+        distances = (drawn - pictures[row]).square().sum(dim=(1, 2, 3))
+        assert found.indices[row].tolist() == distances.argsort()[:5].tolist()
+    gated = RULES["gate, nearest decode"](wardrobe, z, 5)
+    assert gated.familiar.tolist() == [True, True, False, False]
+    assert gated.indices[:2].equal(wardrobe.index.search(near, 5).indices)
+    assert gated.indices[2:].equal(found.indices[2:])
+
+
 def test_every_rule_is_the_search_that_its_name_says(wardrobe):
     z = 3 * torch.randn(4, 10, generator=torch.Generator().manual_seed(3))
     search, moved = wardrobe.index.search, roundtrip(wardrobe.vae, z)

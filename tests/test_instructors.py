@@ -161,6 +161,12 @@ def seen():
     return guide.sights()
 
 
+def test_the_positions_to_paste_and_the_board_sheet_are_up_to_date(seen):
+    what = "run: python3 course.py guide"
+    assert (guide.FOLDER / "positions.txt").read_text(encoding="utf-8") == guide.positions_text(), what
+    assert (guide.FOLDER / "board_sheet.md").read_text(encoding="utf-8") == guide.board_sheet(), what
+
+
 @pytest.mark.parametrize("name", guide.positions.DATA_SETS)
 def test_the_positions_teach_what_the_guide_says(seen, name):
     sight = {place: each[name] for place, each in seen.items()}

@@ -10,11 +10,14 @@ BENCHMARK = Path(__file__).with_name("bench.json")
 
 
 class Spread(NamedTuple):
-    """One figure over the training seeds: its mean, standard deviation, and every value."""
+    """One figure over the training seeds: its mean, standard deviation, and every value.
+
+    A value is None for a seed on which the figure was not measured; `std` is None if only one was.
+    """
 
     mean: float
-    std: float
-    seeds: list[float]
+    std: float | None
+    seeds: list[float | None]
 
 
 @dataclass(frozen=True)

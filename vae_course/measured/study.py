@@ -5,6 +5,7 @@ figure's mean and spread to study.json beside this file. An interrupted study go
 """
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
@@ -18,7 +19,8 @@ from vae_course.measured.weights import EPOCHS, data_sha256, trained
 from vae_lib._files import write_text_atomically
 from vae_lib.data import Images, load_images
 from vae_lib.encoding import encode_dataset
-from vae_lib.evaluation import Wardrobe, evaluate
+from vae_lib.evaluation import Evaluation, Wardrobe, evaluate
+from vae_lib.evaluation.rules import STANDARD
 from vae_lib.model import VAE
 from vae_lib.retrieval import PosteriorIndex
 from vae_lib.training import mean_terms, permutation_loss
@@ -63,7 +65,7 @@ def run(images: Images, objective: str, seed: int) -> dict:
         if found["sha256"] == sha256(weights) and found["queries"] == QUERIES:
             return found
     index = PosteriorIndex(encode_dataset(vae, images.train_images))
-    evaluation = evaluate(Wardrobe(vae, index, images), QUERIES, seed=seed)
+    evaluation = evaluate(Wardrobe(vae, index, images), QUERIES, seed, [*STANDARD, "student-t"])
     losses = permutation_loss(vae, images.test_images)
     found = {
         "sha256": sha256(weights),
@@ -72,18 +74,43 @@ def run(images: Images, objective: str, seed: int) -> dict:
             "negative ELBO": -float(mean_terms(vae, images.test_images).elbo),
             "active dimensions": sum(loss >= 1 for loss in losses),
             **{"/".join(key): estimate.value for key, estimate in evaluation.estimates.items()},
+            **z_by_z(evaluation),
         },
     }
     write_text_atomically(kept, json.dumps(found))
     return found
 
 
+def z_by_z(evaluation: Evaluation) -> dict[str, float]:
+    """Return each rule's median pixel distance, and compare the rule with others on the same z.
+
+    "over": the ratio of two rules' mean pixel distances. "beats": the share of z on which the first
+    garment of a rule is closer in pixels than that of the other; ties are left out.
+    """
+    found = {}
+    for source, rule in itertools.product(evaluation.sources, evaluation.rules):
+        own = evaluation.values[source, rule, "pixel distance"]
+        found[f"{source}/{rule}/median pixel distance"] = own.double().median().item()
+        for other in ("euclidean", "scaled-euclidean", "likelihood", "gate"):
+            its = evaluation.values[source, other, "pixel distance"]
+            found[f"{source}/{rule}/over {other}"] = (own.mean() / its.mean()).item()
+            difference = own - its
+            decided = difference[difference != 0]
+            wins = (decided < 0).double().mean().item() if len(decided) else 0.5
+            found[f"{source}/{rule}/beats {other}"] = wins
+    return found
+
+
 def summary(values: list[float]) -> dict:
-    """Return mean, standard deviation and values of one figure over the seeds."""
+    """Return mean, standard deviation and values of one figure over the seeds.
+
+    A figure that is known for one seed only has no standard deviation: null in the file.
+    """
     rounded = [float(f"{value:.{DIGITS}g}") for value in values]
+    std = float(f"{statistics.stdev(values):.{DIGITS}g}") if len(values) > 1 else None
     return {
         "mean": float(f"{statistics.mean(values):.{DIGITS}g}"),
-        "std": float(f"{statistics.stdev(values):.{DIGITS}g}"),
+        "std": std,
         "seeds": rounded,
     }
 

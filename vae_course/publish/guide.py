@@ -205,6 +205,27 @@ def rubric(guide: Path, text: str) -> str:
     raise ValueError(f"{notebook.name} has no heading ### Rubric")
 
 
+def positions_text() -> str:
+    """Return every telling position as a file to keep open in class: a name and a list to paste."""
+    parts = [
+        f"{place}, {name}\n{positions.to_paste(sight.z)}\n"
+        for place, each in sights().items()
+        for name, sight in each.items()
+    ]
+    return "\n".join(parts)
+
+
+def board_sheet() -> str:
+    """Return the board notes of all notebooks on one sheet, in the order of the course."""
+    parts = ["# Board sheet\n\nAll board notes of the guide, made by `python3 course.py guide`."]
+    for path in guide_paths():
+        text = path.read_text(encoding="utf-8")
+        if "\n## Board notes\n" in text:
+            notes = text.split("\n## Board notes\n")[1].split("\n## ")[0].strip()
+            parts.append(f"## [{text.splitlines()[0].removeprefix('# ')}]({path.name})\n\n{notes}")
+    return "\n\n".join(parts) + "\n"
+
+
 BLOCKS: dict[str, Callable[[Path, str], str]] = {
     "at a glance": at_a_glance,
     "all notebooks": all_notebooks,
@@ -254,6 +275,8 @@ def main(arguments: list[str]) -> int:
         if filled(guide, text) != text:
             write_text_atomically(guide, filled(guide, text))
             print(f"instructors/{guide.name}: renewed")
+    write_text_atomically(FOLDER / "positions.txt", positions_text())
+    write_text_atomically(FOLDER / "board_sheet.md", board_sheet())
     return 0
 
 

@@ -40,6 +40,13 @@ class Wardrobe:
         """The pixels of every garment in [0, 1], [N, 784]."""
         return as_unit_interval(self.images.train_images).flatten(start_dim=1)
 
+    @cached_property
+    @torch.no_grad()
+    def decoded(self) -> Float[Tensor, "garment 784"]:
+        """decode(μ) of every garment: how the model draws it, in [0, 1]."""
+        means = self.index.posteriors.mean.split(AT_ONCE)
+        return torch.cat([self.vae.decode(mean).flatten(start_dim=1) for mean in means])
+
 
 Move = Callable[[Wardrobe, Tensor], Tensor]  # z [Q, d] -> z [Q, d]
 Rule = Callable[[Wardrobe, Tensor, int], Neighbors]  # z [Q, d], k -> the k best garments
@@ -94,14 +101,27 @@ def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
 
 
 @torch.no_grad()
-def _pixels(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
+def _nearest_picture(wardrobe: Wardrobe, z: Tensor, k: int, rule: str) -> Neighbors:
+    """Compare decode(z) with every garment's own pixels, or with decode(μ) of every garment."""
+    everyone = wardrobe.pixels if rule == "pixel-nearest" else wardrobe.decoded
     pictures = wardrobe.vae.decode(z).flatten(start_dim=1)
     parts = [
-        squared_pixel_distances(block, wardrobe.pixels).topk(k, dim=1, largest=False)
+        squared_pixel_distances(block, everyone).topk(k, dim=1, largest=False)
         for block in pictures.split(AT_ONCE)
     ]
     scores, indices = map(torch.cat, zip(*parts, strict=True))
-    return Neighbors(indices, scores.double(), "pixel-nearest")
+    return Neighbors(indices, scores.double(), rule)
+
+
+def _gate_then_decode(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
+    """Rank by likelihood where z is familiar, else by the distance of decode(μ) to decode(z)."""
+    near, familiar = wardrobe.index.search(z, k), wardrobe.index.is_familiar(z)
+    indices, scores = near.indices.clone(), near.scores.clone()
+    if not familiar.all():
+        far = _nearest_picture(wardrobe, z[~familiar], k, "nearest decode")
+        indices[~familiar] = far.indices
+        scores[~familiar] = far.scores  # pixel distances, where the other rows hold nats
+    return Neighbors(indices, scores, "gate, nearest decode", familiar=familiar)
 
 
 RULES: dict[str, Rule] = {
@@ -112,7 +132,9 @@ RULES: dict[str, Rule] = {
     "boxed": partial(_moved, move=into_box),
     "five round trips": partial(_moved, move=partial(there_and_back, times=5)),
     "decoder": _decoder,
-    "pixel-nearest": _pixels,
+    "nearest decode": partial(_nearest_picture, rule="nearest decode"),
+    "gate, nearest decode": _gate_then_decode,
+    "pixel-nearest": partial(_nearest_picture, rule="pixel-nearest"),
 }
 # what `evaluate` compares unless it is told otherwise
 STANDARD = tuple(name for name in RULES if not name.startswith("student-t"))
