@@ -324,8 +324,9 @@ def test_the_references_are_the_best_of_all_garments(wardrobe):
 def test_nearest_decode_compares_pictures_that_the_model_draws(wardrobe):
     near = wardrobe.index.posteriors.mean[:2]
     z = torch.cat([near, torch.full((2, 10), 5.0)])
+    means = wardrobe.index.posteriors.mean
     with torch.no_grad():
-        pictures, drawn = wardrobe.vae.decode(z), wardrobe.vae.decode(wardrobe.index.posteriors.mean)
+        pictures, drawn = wardrobe.vae.decode(z), wardrobe.vae.decode(means)
     found = RULES["nearest decode"](wardrobe, z, 5)
     for row in range(4):
         distances = (drawn - pictures[row]).square().sum(dim=(1, 2, 3))
@@ -375,7 +376,7 @@ def test_the_table_holds_every_defined_measure_and_no_other(evaluation):
                 names += ["recall@1", "recall@10", "mrr@10"]
             if source in ("posterior", "held-out"):
                 names += ["same class", "factor distance"]
-            if rule == "gate":
+            if rule.startswith("gate"):
                 names.append("familiar")
             if rule == "likelihood":
                 names += ["probability@1", "probability@10"]

@@ -162,9 +162,10 @@ def seen():
 
 
 def test_the_positions_to_paste_and_the_board_sheet_are_up_to_date(seen):
-    what = "run: python3 course.py guide"
-    assert (guide.FOLDER / "positions.txt").read_text(encoding="utf-8") == guide.positions_text(), what
-    assert (guide.FOLDER / "board_sheet.md").read_text(encoding="utf-8") == guide.board_sheet(), what
+    fresh = {"positions.txt": guide.positions_text(), "board_sheet.md": guide.board_sheet()}
+    for name, text in fresh.items():
+        stored = (guide.FOLDER / name).read_text(encoding="utf-8")
+        assert stored == text, "run: python3 course.py guide"
 
 
 @pytest.mark.parametrize("name", guide.positions.DATA_SETS)
