@@ -178,7 +178,9 @@ def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
         z[8] = round(z[8] + step, 9)
         wait_for_z(page, z)
         assert shown_z(page) == z  # exactly, whatever the front end computes
-        assert slider(page, 8).get_attribute("aria-valuetext") == f"{z[8]:g}"
+        told = f"{z[8]:g}"
+        until(page, lambda page, told: slider(page, 8).get_attribute("aria-valuetext") == told, told)
+        assert slider(page, 8).get_attribute("aria-valuetext") == told
         assert_truthful(page, vae, index)
     assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
     assert shown_rows(page) != before[1]

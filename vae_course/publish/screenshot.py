@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
             explorer.get_by_role("button", name="From a posterior").click()
             explorer.get_by_text("Drawn from q(z|x)").wait_for(timeout=60 * SECONDS)
             page.wait_for_timeout(SECONDS)  # the rows follow the picture
+            # shows μ ± σ on the sliders, where a mouse would also enlarge the picture
+            explorer.locator(".vae-item").nth(5).focus()
             target.parent.mkdir(parents=True, exist_ok=True)
             explorer.screenshot(path=target)
         chromium.close()

@@ -170,6 +170,11 @@
   root.addEventListener("pointermove", drag);
 
   describe();
+  let due = false; // once for all that changes between two frames: a key press changes much
+  const soon = () => {
+    if (!due) requestAnimationFrame(() => ((due = false), describe()));
+    due = true;
+  };
   const changes = { childList: true, subtree: true, attributeFilter: ["aria-valuetext"] };
-  new MutationObserver(describe).observe(root, changes);
+  new MutationObserver(soon).observe(root, changes);
 })(this);
