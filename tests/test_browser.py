@@ -169,6 +169,11 @@ def assert_truthful(page, vae, index) -> None:
         assert garments == expected.indices.tolist(), rule
 
 
+def spoken(slider) -> str:
+    """Return the value that a screen reader reads."""
+    return slider.get_attribute("aria-valuetext")
+
+
 def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
     before = shown_pixels(page), shown_rows(page)
     slider(page, 8).focus()
@@ -179,8 +184,9 @@ def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
         wait_for_z(page, z)
         assert shown_z(page) == z  # exactly, whatever the front end computes
         told = f"{z[8]:g}"
-        until(page, lambda page, told: slider(page, 8).get_attribute("aria-valuetext") == told, told)
-        assert slider(page, 8).get_attribute("aria-valuetext") == told
+        value = slider(page, 8)
+        until(page, lambda _, value=value, told=told: spoken(value) == told)
+        assert spoken(value) == told
         assert_truthful(page, vae, index)
     assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
     assert shown_rows(page) != before[1]
