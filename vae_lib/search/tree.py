@@ -34,7 +34,8 @@ def sort_into_leaves(points: Float[np.ndarray, "latent garment"]) -> list[np.nda
             widest = points[:, sample].var(axis=1).argmax()
             middle = len(part) // 2
             order = np.argpartition(points[widest, part], middle)
-            halves += [part[order[:middle]], part[order[middle:]]]
+            # sorted, since processors leave the garments of a half in different orders
+            halves += [np.sort(part[order[:middle]]), np.sort(part[order[middle:]])]
         parts = halves
     return parts
 
