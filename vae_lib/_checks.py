@@ -2,6 +2,7 @@
 
 import numbers
 import operator
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -57,6 +58,14 @@ def require(name: str, value: object, kind: type | tuple[type, ...], expected: s
     """Raise a TypeError unless value is of the given type; `expected` describes that type."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+
+
+def require_one_of(name: str, known: Collection[str], *values: object) -> None:
+    """Raise a ValueError unless each value is one of the known names."""
+    for value in values:
+        if value not in tuple(known):  # a tuple, so that value need not be hashable
+            expected = ", ".join(map(repr, known))
+            raise ValueError(f"{name}: expected one of {expected}, got {value!r}")
 
 
 def require_one_picture_each(index: Any, images: Any) -> None:

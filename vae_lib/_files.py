@@ -25,7 +25,7 @@ def as_path(path: str | os.PathLike, name: str = "path") -> Path:
     return Path(os.path.expanduser(path))
 
 
-def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> Path:
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], object]) -> Path:
     """Write a temporary file beside `path`, then rename it to `path`.
 
     If writing fails, on a full disk for example, `path` keeps its old content. A process that is
@@ -60,11 +60,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], None]) -> 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> Path:
     """Write a text file in UTF-8; arguments, result and errors as `write_atomically`."""
-
-    def write(file: Path) -> None:
-        file.write_text(text, encoding="utf-8")
-
-    return write_atomically(path, write)
+    return write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def save_tensors(

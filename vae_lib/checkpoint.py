@@ -73,13 +73,11 @@ def load_checkpoint(
         found = json.loads(facts["settings"])
         for name, value in settings.items():
             if found[name] != value:
-                raise ValueError(
-                    f"it was made with {name}={found[name]}, now it is {value}; "
-                    "resume with the same settings, or name another file"
-                )
+                made = f"it was made with {name}={found[name]}"
+                raise ValueError(f"{made}, now it is {value}; name another file to start anew")
         history = _history_from(json.loads(facts["history"]), settings)
         _require_tensors(tensors, vae, optimizer)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
     adam: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -116,14 +114,11 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
 def _history_from(found: dict[str, Any], settings: dict[str, Any]) -> History:
     """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
     history = History(Curves(**found["train"]), Curves(**found["validation"]))
-    done = len(history.train.elbo)
+    epochs = len(history.train.elbo)
     for curves in (history.train, history.validation):
-        per_dimension = curves.kl_per_dimension
-        lists = [curves.reconstruction, curves.kl, curves.elbo, *zip(*per_dimension, strict=True)]
-        if not 1 <= done <= settings["epochs"] or any(len(each) != done for each in lists):
-            raise ValueError("its history is not one of whole epochs")
-        if not all(isinstance(value, float) for each in lists for value in each):
-            raise ValueError("its history holds values that are not numbers")
-        if len(lists) != 3 + settings["latent_dim"]:
-            raise ValueError(f"its history is not one of {settings['latent_dim']} dimensions")
+        columns = (curves.reconstruction, curves.kl, curves.elbo, curves.kl_per_dimension)
+        table = torch.tensor([[*totals, *kls] for *totals, kls in zip(*columns, strict=True)])
+        shape = (epochs, 3 + settings["latent_dim"])
+        if table.shape != shape or not table.is_floating_point() or epochs > settings["epochs"]:
+            raise ValueError(f"its history is not one of up to {settings['epochs']} whole epochs")
     return history

@@ -8,7 +8,6 @@ that start at once take turns.
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import shutil
@@ -18,6 +17,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -28,6 +28,7 @@ from vae_lib._torchvision import declare_missing_operators
 
 declare_missing_operators()
 from torchvision.datasets import FashionMNIST  # noqa: E402
+from torchvision.datasets.utils import check_integrity  # noqa: E402
 
 PATIENCE = 5.0  # seconds that a silent network gets
 RAW = Path("FashionMNIST") / "raw"
@@ -63,9 +64,9 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
             with _turn(home / "FashionMNIST") as alone:
                 if not _verified(home):  # another notebook may have done it while we waited
                     _unpack(root, home, alone)
+        except FetchError:
+            raise
         except OSError as error:
-            if isinstance(error, FetchError):
-                raise
             raise FetchError(f"{home}: {error.strerror or error}") from error
     return FashionMNIST(str(home), train=True), FashionMNIST(str(home), train=False)
 
@@ -96,15 +97,10 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & stat.S_IWUSR)
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def _verified(home: Path) -> bool:
     """Tell whether the four unpacked files are there and sound, whoever unpacked them."""
     try:
-        return all(_md5(home / RAW / name) == digest for name, digest in UNPACKED.items())
+        return all(check_integrity(home / RAW / name, md5) for name, md5 in UNPACKED.items())
     except OSError:
         return False
 
@@ -120,21 +116,21 @@ def _unpack(root: Path, home: Path, alone: bool) -> None:
         for folder in {root, home}:
             _gather_archives(folder, raw)
         missing = [archive for archive in ARCHIVES if not (raw / archive).exists()]
+        if missing:
+            _require_network()
+            print(f"Downloading Fashion-MNIST into {home} (30 MB) ...")
         try:
-            if missing:
-                _require_network()
-                print(f"Downloading Fashion-MNIST into {home} (30 MB) ...")
-            with _impatient_network(), contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.ExitStack() as stack, contextlib.redirect_stderr(io.StringIO()):
+                stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
+                socket.setdefaulttimeout(PATIENCE)
                 FashionMNIST(name, download=True)
-        except FetchError:
-            raise
         except (RuntimeError, EOFError, OSError, HTTPException) as error:
             if not missing:
                 raise
             raise FetchError(_reason(error)) from error
         finally:  # archives that did arrive need not be fetched again
             for archive in missing:
-                if (raw / archive).exists() and _md5(raw / archive) == ARCHIVES[archive]:
+                if check_integrity(raw / archive, ARCHIVES[archive]):
                     os.replace(raw / archive, home / RAW / archive)
         for name in UNPACKED:
             os.replace(raw / name, home / RAW / name)
@@ -146,22 +142,14 @@ def _gather_archives(root: Path, raw: Path) -> None:
         path = root / RAW / archive
         if not path.exists():
             continue
-        if _md5(path) == digest:
+        if check_integrity(path, digest):
             shutil.copyfile(path, raw / archive)
         elif _writable(path.parent):
-            aside = _free_name(path.with_name(archive + ".damaged"))
+            aside = path.with_name(f"{archive}.damaged-{uuid.uuid4().hex[:8]}")
             os.replace(path, aside)
             print(f"{path} is damaged (wrong checksum); kept as {aside.name}, fetching it again.")
         else:
             print(f"{path} is damaged (wrong checksum); left where it is, fetching another.")
-
-
-def _free_name(path: Path) -> Path:
-    number, candidate = 2, path
-    while candidate.exists():
-        candidate = path.with_name(f"{path.name}-{number}")
-        number += 1
-    return candidate
 
 
 def _require_network() -> None:
@@ -169,35 +157,24 @@ def _require_network() -> None:
 
     The attempt runs in a thread of its own, since looking up a host name knows no time limit.
     """
-    answer: list[BaseException | None] = []
+    answered = threading.Event()
 
     def ask() -> None:
         try:
-            with urllib.request.urlopen(FashionMNIST.mirrors[0], timeout=PATIENCE):
-                answer.append(None)
+            urllib.request.urlopen(FashionMNIST.mirrors[0], timeout=PATIENCE).close()
         except urllib.error.HTTPError as error:
-            error.close()
-            answer.append(None)  # it answered; that this page does not exist is no matter
-        except (OSError, ValueError, HTTPException) as error:
-            answer.append(error)
+            error.close()  # an answer, even if there is no such page
+        except (OSError, ValueError, HTTPException):
+            return
+        answered.set()
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE + 1)
-    if not answer:
+    if thread.is_alive():
         raise FetchError("the network does not answer")
-    if answer[0] is not None:
+    if not answered.is_set():
         raise FetchError("not on disk, and no network to download it")
-
-
-@contextlib.contextmanager
-def _impatient_network() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _reason(error: BaseException) -> str:

@@ -16,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from vae_lib._checks import require, require_int
+from vae_lib._checks import is_float, require, require_int, require_one_of
 from vae_lib.pixels import as_unit_interval
 
 SPREADS = ("log_variance", "variance", "std")
+Shape = tuple[int, int, int]  # (C, H, W)
 ROUNDING = 1e-3  # how far pixels may lie outside [0, 1], as bfloat16 decoders place them
 
 
@@ -78,7 +79,7 @@ def require_model(model: object, *names: str) -> None:
         as_image_shape("vae.image_shape", model.image_shape)  # type: ignore[attr-defined]
 
 
-def as_image_shape(name: str, shape: Any) -> tuple[int, int, int]:
+def as_image_shape(name: str, shape: Any) -> Shape:
     """Return (C, H, W) as a tuple of three ints.
 
     Raises:
@@ -91,6 +92,20 @@ def as_image_shape(name: str, shape: Any) -> tuple[int, int, int]:
         raise ValueError(f"{name}: expected (channels, height, width), got {tuple(shape)}")
     channels, height, width = (require_int(name, side, least=1) for side in shape)
     return channels, height, width
+
+
+def require_codes(z: object, latent_dim: int) -> None:
+    """Check that z is a tensor of latent codes [B, d].
+
+    Raises:
+        TypeError: z is not a tensor of floats.
+        ValueError: z has another shape.
+    """
+    if not isinstance(z, Tensor) or not is_float(z):
+        got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
+        raise TypeError(f"z: expected a tensor of floats [B, {latent_dim}], got {got}")
+    if z.dim() != 2 or z.shape[1] != latent_dim:
+        raise ValueError(f"z: expected shape [B, {latent_dim}], got {list(z.shape)}")
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -110,14 +125,15 @@ def evaluation_mode(model: object) -> Iterator[None]:
 
     In training mode, dropout changes every answer, and batch normalisation changes the model.
     """
-    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    for module in training:
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    modes = {module: module.training for module in modules}
+    for module in modes:
         module.training = False
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def adapt(
@@ -154,7 +170,25 @@ def adapt(
         UserWarning: the spread is the same for all images and dimensions, or every log variance is
             positive, as standard deviations are.
     """
-    return AdaptedModel(encode, decode, latent_dim, image_shape, spread)
+    for name, function in (("encode", encode), ("decode", decode)):
+        if not callable(function):
+            raise TypeError(f"{name}: expected a function, got {type(function).__name__}")
+    require_one_of("spread", SPREADS, spread)
+    latent_dim = require_int("latent_dim", latent_dim, least=1)
+    shape = as_image_shape("image_shape", image_shape)
+    vae = AdaptedModel(encode, decode, latent_dim, shape, spread)
+    ramp = torch.linspace(0, 1, math.prod(vae.image_shape))
+    with torch.no_grad(), evaluation_mode(vae):
+        q = vae.encode(torch.stack([ramp, 1 - ramp]).view(-1, *vae.image_shape))
+        vae.decode(q.mean)
+    if q.stddev.eq(q.stddev[0, 0]).all():
+        first = f"{q.stddev[0, 0].item():.3g}"
+        message = f"σ is {first} for every image and dimension: likelihood ranks as Euclidean does"
+        warnings.warn(f"encode: {message}", stacklevel=2)
+    elif spread == "log_variance" and (q.stddev > 1).all():
+        message = "every log variance is above 0; does it need spread='variance' or spread='std'?"
+        warnings.warn(f"encode: {message}", stacklevel=2)
+    return vae
 
 
 class AdaptedModel(nn.Module):
@@ -163,69 +197,44 @@ class AdaptedModel(nn.Module):
     latent_shape: torch.Size  # of one latent code, as `encode` gives it
 
     def __init__(
-        self,
-        encode: Callable[[Tensor], Any],
-        decode: Callable[[Tensor], Tensor],
-        latent_dim: int,
-        image_shape: Sequence[int],
-        spread: Literal["log_variance", "variance", "std"] = "log_variance",
+        self, encode: Callable, decode: Callable, latent_dim: int, image_shape: Shape, spread: str
     ):
         super().__init__()
-        for name, function in (("encode", encode), ("decode", decode)):
-            if not callable(function):
-                raise TypeError(f"{name}: expected a function, got {type(function).__name__}")
-        if spread not in SPREADS:
-            known = ", ".join(map(repr, SPREADS))
-            raise ValueError(f"spread: expected one of {known}, got {spread!r}")
-        self.latent_dim = require_int("latent_dim", latent_dim, least=1)
-        self.image_shape = as_image_shape("image_shape", image_shape)
-        self.spread = spread
         self._functions = encode, decode  # a tuple, so that modules are registered only once
         self.parts = nn.ModuleList(dict.fromkeys(_modules_in(encode) + _modules_in(decode)))
-        ramp = torch.linspace(0, 1, math.prod(self.image_shape))
-        with torch.no_grad(), evaluation_mode(self):
-            q = self.encode(torch.stack([ramp, 1 - ramp]).view(-1, *self.image_shape))
-            self._warn_of(q.stddev)
-            self.decode(q.mean)
+        self.latent_dim, self.image_shape, self.spread = latent_dim, image_shape, spread
 
     def encode(self, x: Tensor) -> Normal:
         """Return q(z|x) with `mean` and `stddev` of shape [B, d]; x: [B, C, H, W] in [0, 1]."""
         found = self._functions[0](self._like_weights(as_unit_interval(x, self.image_shape)))
-        spread = self.spread
-        if isinstance(found, Distribution):
-            found, spread = (found.mean, found.stddev), "std"
-        is_pair = isinstance(found, (tuple, list)) and len(found) == 2
-        if not is_pair or not all(isinstance(part, Tensor) for part in found):
-            got = type(found).__name__
-            raise TypeError(f"encode: expected it to return (mean, spread) or a Normal, got {got}")
-        mean, width = found
+        match found:
+            case Distribution():
+                mean, width, spread = found.mean, found.stddev, "std"
+            case [Tensor() as mean, Tensor() as width]:
+                spread = self.spread
+            case _:
+                expected = "it to return (mean, spread) or a Normal"
+                raise TypeError(f"encode: expected {expected}, got {type(found).__name__}")
         if mean.shape[:1] != x.shape[:1] or mean.shape[1:].numel() != self.latent_dim:
-            raise ValueError(
-                f"encode: expected a mean of latent_dim={self.latent_dim} numbers per image, got "
-                f"shape {list(mean.shape)} for {len(x)} images"
-            )
+            got = f"shape {list(mean.shape)} for {len(x)} images"
+            expected = f"a mean of latent_dim={self.latent_dim} numbers per image"
+            raise ValueError(f"encode: expected {expected}, got {got}")
         if width.shape != mean.shape:
-            raise ValueError(
-                f"encode: expected a spread of the mean's shape, {list(mean.shape)}, "
-                f"got {list(width.shape)}"
-            )
+            got = f"{list(width.shape)} for {list(mean.shape)}"
+            raise ValueError(f"encode: expected a spread of the mean's shape, got {got}")
         self.latent_shape = mean.shape[1:]
         mean, width = (at_least_float32(part.flatten(start_dim=1)) for part in (mean, width))
         if spread == "log_variance":
-            return Normal(mean, torch.exp(0.5 * width), validate_args=False)
-        if not (width > 0).all():  # false for NaN, too
-            raise ValueError(
-                f"encode: expected a {spread} above 0, got {width.min().item():.3g} among others; "
-                "does encode return log variances?"
-            )
+            width = torch.exp(0.5 * width)
+        elif not (width > 0).all():  # false for NaN, too
+            got = f"{width.min().item():.3g} among others; does encode return log variances?"
+            raise ValueError(f"encode: expected a {spread} above 0, got {got}")
         std = width.sqrt() if spread == "variance" else width
         return Normal(mean, std, validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
         """Return pictures [B, C, H, W] with pixels in [0, 1]; z: [B, d]."""
-        require("z", z, Tensor, f"a tensor [B, {self.latent_dim}]")
-        if z.dim() != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
+        require_codes(z, self.latent_dim)
         pictures = self._functions[1](self._like_weights(z).reshape(-1, *self.latent_shape))
         require("decode", pictures, Tensor, "it to return a tensor of pictures")
         shape = (len(z), *self.image_shape)
@@ -245,23 +254,6 @@ class AdaptedModel(nn.Module):
         """Return x on the device and in the float type of the first parameter."""
         first = next(self.parameters(), None)
         return x if first is None else x.to(first)
-
-    def _warn_of(self, std: Float[Tensor, "batch latent"]) -> None:
-        """Warn of a σ that the encoder cannot have learned from the images."""
-        message = ""
-        if std.eq(std[0, 0]).all():
-            message = (
-                f"σ is {std[0, 0].item():.3g} for every image and dimension, so that likelihood "
-                "ranks as Euclidean distance does; does encode return the spread that it learned?"
-            )
-        elif self.spread == "log_variance" and (std > 1).all():
-            message = (
-                "every log variance is above 0, so that every posterior is wider than the prior; "
-                "if encode returns variances or standard deviations, pass spread='variance' or "
-                "spread='std'"
-            )
-        if message:
-            warnings.warn(f"encode: {message}", stacklevel=4)
 
     def extra_repr(self) -> str:
         return f"latent_dim={self.latent_dim}, image_shape={self.image_shape}"

@@ -10,13 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
-from vae_lib._checks import is_float, require_int
-from vae_lib.latent_model import as_image_shape, at_least_float32
+from vae_lib._checks import require_int, require_one_of
+from vae_lib.latent_model import Shape, as_image_shape, at_least_float32, require_codes
 from vae_lib.pixels import as_unit_interval
 
 ARCHITECTURES = ("auto", "mlp", "conv")
 HIDDEN = (512, 256)  # widths of the multilayer perceptron
 CHANNELS = 16  # of the first convolution; each further one has twice as many
+Networks = tuple[nn.Sequential, nn.Sequential]  # encoder and decoder
 
 
 class VAE(nn.Module):
@@ -54,9 +55,7 @@ class VAE(nn.Module):
         super().__init__()
         self.latent_dim = require_int("latent_dim", latent_dim, least=1)
         self.image_shape = as_image_shape("image_shape", image_shape)
-        if architecture not in ARCHITECTURES:
-            known = ", ".join(map(repr, ARCHITECTURES))
-            raise ValueError(f"architecture: expected one of {known}, got {architecture!r}")
+        require_one_of("architecture", ARCHITECTURES, architecture)
         if architecture == "auto":
             architecture = "mlp" if self.image_shape == (1, 28, 28) else "conv"
         self.architecture = architecture
@@ -101,11 +100,7 @@ class VAE(nn.Module):
             TypeError: z is not a tensor of floats.
             ValueError: z has another shape.
         """
-        if not isinstance(z, Tensor) or not is_float(z):
-            got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
-            raise TypeError(f"z: expected a tensor of floats [B, {self.latent_dim}], got {got}")
-        if z.dim() != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"z: expected shape [B, {self.latent_dim}], got {list(z.shape)}")
+        require_codes(z, self.latent_dim)
         logits = at_least_float32(self.decoder(z.to(next(self.parameters()))))
         # without validation, because grey pixels are no draws from a Bernoulli
         return Bernoulli(logits=logits.view(-1, *self.image_shape), validate_args=False)
@@ -153,23 +148,19 @@ def _perceptron(*sizes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _perceptrons(
-    image_shape: tuple[int, int, int], hidden: tuple[int, ...], latent_dim: int
-) -> tuple[nn.Sequential, nn.Sequential]:
+def _perceptrons(image_shape: Shape, hidden: tuple[int, ...], latent_dim: int) -> Networks:
     pixels = math.prod(image_shape)
     encoder = _perceptron(pixels, *hidden, 2 * latent_dim)
     return encoder, _perceptron(latent_dim, *reversed(hidden), pixels)
 
 
-def _channels(image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+def _channels(image_shape: Shape) -> tuple[int, ...]:
     """Return the numbers of channels that halve an image down to 4 to 7 pixels a side."""
     halvings = max(1, min(image_shape[1:]).bit_length() - 3)
     return tuple(CHANNELS * 2**i for i in range(halvings))
 
 
-def _convolutions(
-    image_shape: tuple[int, int, int], hidden: tuple[int, ...], latent_dim: int
-) -> tuple[nn.Sequential, nn.Sequential]:
+def _convolutions(image_shape: Shape, hidden: tuple[int, ...], latent_dim: int) -> Networks:
     """Return convolutions that halve the image each time, and their mirror image."""
     sides = [image_shape[1:]]
     for _ in hidden:

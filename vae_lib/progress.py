@@ -1,7 +1,6 @@
 """A progress bar that ends as one line, the same in every run, so that notebooks can store it."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from tqdm.std import tqdm
@@ -22,14 +21,14 @@ class _NotebookBar(tqdm):
 
     disable: bool
 
-    def __init__(self, iterable: Iterable | None = None, **options: Any):
+    def __init__(self, **options: Any):
         from IPython.display import display
 
         self._shown = ""
         stable = f"{options['desc']}: {options['total']} {options['unit']}s done"
         self._stable = {"text/plain": stable}
         self._output = display(self._stable, raw=True, display_id=True)
-        super().__init__(iterable, **options)
+        super().__init__(**options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         text = str(self) if msg is None else msg
@@ -46,13 +45,10 @@ class _NotebookBar(tqdm):
             self.disable = True
 
 
-def progress_bar(
-    iterable: Iterable | None = None, *, description: str, total: int, unit: str, shown: bool = True
-) -> tqdm:
-    """Return a tqdm bar with the time left.
+def progress_bar(*, description: str, total: int, unit: str, shown: bool = True) -> tqdm:
+    """Return a tqdm bar with the time left; the caller calls its `update` after each step.
 
     Args:
-        iterable: what to iterate over; None if the caller calls `update`.
         description: the text in front of the bar.
         total: the number of steps.
         unit: what a step is, in the singular.
@@ -60,5 +56,5 @@ def progress_bar(
     """
     options: dict[str, Any] = {"desc": description, "total": total, "unit": unit}
     if shown and _in_notebook():
-        return _NotebookBar(iterable, ncols=90, **options)
-    return tqdm(iterable, disable=not shown, file=sys.stdout, **options)
+        return _NotebookBar(ncols=90, **options)
+    return tqdm(disable=not shown, file=sys.stdout, **options)

@@ -1,6 +1,5 @@
 """Training: `fit` minimises −ELBO on a data set and records its progress."""
 
-import contextlib
 import hashlib
 import math
 import os
@@ -134,7 +133,7 @@ def fit(
     history = History()
     if path is not None and path.exists():
         history = load_checkpoint(path, vae, optimizer, asdict(settings))
-    with _training(vae), one_thread():
+    with evaluation_mode(vae), torch.inference_mode(False), torch.enable_grad(), one_thread():
         try:
             for trained, validated in _epochs(vae, pixels, optimizer, settings, history, progress):
                 history.train.append(trained)
@@ -168,36 +167,17 @@ def _trainable(vae: nn.Module) -> list[nn.Parameter]:
             raise ValueError("vae: made under torch.inference_mode, so that it cannot be trained")
         if parameter.dtype not in (torch.float32, torch.float64):
             got = str(parameter.dtype).removeprefix("torch.")
-            raise TypeError(
-                f"vae: expected weights in float32 or float64, got {got}; call vae.float() first "
-                "(bfloat16=True trains float32 weights with faster layers)"
-            )
+            advice = "call vae.float() first; bfloat16=True makes the layers faster"
+            raise TypeError(f"vae: expected weights in float32 or float64, got {got}; {advice}")
     found = [parameter for parameter in everything if parameter.requires_grad]
     frozen = len(everything) - len(found)
     if not found:
-        raise ValueError(
-            f"vae: expected parameters to train, got {frozen} frozen ones; "
-            "vae.requires_grad_(True) makes them trainable"
-        )
+        advice = "vae.requires_grad_(True) makes them trainable"
+        raise ValueError(f"vae: expected parameters to train, got {frozen} frozen ones; {advice}")
     if frozen:
-        warnings.warn(
-            f"vae: {frozen} of {len(everything)} parameter tensors are frozen "
-            "(requires_grad=False) and will not be trained",
-            stacklevel=3,
-        )
+        count = f"{frozen} of {len(everything)} parameter tensors"
+        warnings.warn(f"vae: {count} are frozen and will not be trained", stacklevel=3)
     return found
-
-
-@contextlib.contextmanager
-def _training(vae: nn.Module) -> Iterator[None]:
-    """Compute gradients, whatever mode the caller is in; give each part of vae its mode back."""
-    modes = {module: module.training for module in vae.modules()}
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _epochs(
@@ -245,7 +225,7 @@ def _train_epoch(
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator).to(images.device)
     batches = order.split(settings.batch_size)
-    sums = _TermSums()
+    done = []
     for number, indices in enumerate(batches):
         rate = _learning_rate(epoch * len(batches) + number, len(batches), settings)
         optimizer.param_groups[0]["lr"] = rate
@@ -257,8 +237,8 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        sums.add(terms)
-    return sums.mean()
+        done.append(ElboTerms(*(term.detach() for term in terms)))
+    return _average(done)
 
 
 def _diverged(what: str, epoch: int, settings: _Settings) -> FloatingPointError:
@@ -274,21 +254,10 @@ def _learning_rate(step: int, steps_per_epoch: int, settings: _Settings) -> floa
     return settings.learning_rate * min(1, (step + 1) / WARM_UP) * (0.01 + 0.99 * cosine)
 
 
-class _TermSums:
-    """Sums of terms over batches, in float64, so that their order hardly changes the result."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sums: list[Tensor] = []
-
-    def add(self, terms: ElboTerms) -> None:
-        # on the CPU, since not every device has float64
-        batch = [term.detach().cpu().sum(dim=0, dtype=torch.float64) for term in terms]
-        self.sums = [a + b for a, b in zip(self.sums, batch, strict=True)] if self.sums else batch
-        self.count += len(terms.elbo)
-
-    def mean(self) -> ElboTerms:
-        return ElboTerms(*(total / self.count for total in self.sums))
+def _average(batches: list[ElboTerms]) -> ElboTerms:
+    """Average over all images: in float64, on the CPU, since not every device has float64."""
+    parts = [torch.cat(part).cpu() for part in zip(*batches, strict=True)]
+    return ElboTerms(*(part.mean(dim=0, dtype=torch.float64) for part in parts))
 
 
 @torch.no_grad()
@@ -310,18 +279,15 @@ def mean_terms(
         TypeError: the model lacks a method, or an argument has the wrong type.
         ValueError: an argument is out of range, or the images have the wrong shape.
     """
-    require_model(vae, "encode", "likelihood")
     require("images", images, Tensor, "a tensor of images")
     seed = require_int("seed", seed, least=0)
     batch_size = require_int("batch_size", batch_size, least=1)
     if not images.dim() or not len(images):
         raise ValueError(f"images: expected at least one image, got shape {list(images.shape)}")
     generator = torch.Generator().manual_seed(seed)
-    sums = _TermSums()
     with evaluation_mode(vae), one_thread():
-        for batch in images.split(batch_size):
-            sums.add(elbo(vae, batch, generator=generator))
-    return sums.mean()
+        batches = images.split(batch_size)
+        return _average([elbo(vae, batch, generator=generator) for batch in batches])
 
 
 @torch.no_grad()
@@ -342,7 +308,6 @@ def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) ->
         TypeError: the model lacks a method, or an argument has the wrong type.
         ValueError: there are fewer than two images, or they have the wrong shape.
     """
-    require_model(vae, "encode", "likelihood")
     require("images", images, Tensor, "a tensor of images")
     generator = torch.Generator().manual_seed(require_int("seed", seed, least=0))
     with evaluation_mode(vae):

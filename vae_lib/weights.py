@@ -34,10 +34,8 @@ def save_vae(vae: VAE, path: str | os.PathLike) -> Path:
     """
     require("vae", vae, VAE, "a VAE")
     if type(vae) is not VAE:
-        raise TypeError(
-            f"vae: expected a VAE itself, got its subclass {type(vae).__name__}, which load_vae "
-            "could not rebuild; save its state_dict() instead"
-        )
+        got = f"its subclass {type(vae).__name__}, which load_vae could not rebuild"
+        raise TypeError(f"vae: expected a VAE itself, got {got}; save its state_dict() instead")
     shape = {name: getattr(vae, name) for name in SHAPE}
     tensors = vae.state_dict()
     _require_weights("vae:", _empty_vae(shape), tensors)
@@ -84,18 +82,14 @@ def _require_weights(where: str, vae: VAE, tensors: dict[str, torch.Tensor]) -> 
     """Raise a ValueError unless the tensors are finite float32 weights of this VAE."""
     expected = {name: tuple(tensor.shape) for name, tensor in vae.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        name = min(n for n in expected | found if expected.get(n) != found.get(n))
-        raise ValueError(
-            f"{where} expected {name} of shape {expected.get(name, 'no such tensor')}, "
-            f"got {found.get(name, 'none')}"
-        )
+    for name in sorted(expected | found):
+        wanted, got = (shapes.get(name, "none") for shapes in (expected, found))
+        if wanted != got:
+            raise ValueError(f"{where} expected {name} of shape {wanted}, got {got}")
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{where} expected float32 weights, got {tensor.dtype} in {name}; "
-                "vae.float() converts them"
-            )
+            got = f"{tensor.dtype} in {name}; vae.float() converts them"
+            raise ValueError(f"{where} expected float32 weights, got {got}")
         if not tensor.isfinite().all():
             raise ValueError(f"{where} expected finite weights, got NaN or infinity in {name}")
 
@@ -145,10 +139,8 @@ def load_pretrained(name: str, latent_dim: int = 10) -> VAE:
     facts = pretrained_facts(name, latent_dim)
     path = pretrained_path(name, latent_dim)
     if sha256(path) != facts["sha256"]:
-        raise ValueError(
-            f"{path} is not the file that was shipped (another SHA-256). "
-            "Restore it with `git checkout -- vae_lib/pretrained`."
-        )
+        advice = "restore it with `git checkout -- vae_lib/pretrained`"
+        raise ValueError(f"{path} is not the file that was shipped (another SHA-256); {advice}")
     return load_vae(path)
 
 
@@ -158,7 +150,5 @@ def sha256(path: Path) -> str:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from vae_lib._checks import require_int
 from vae_lib.latent_model import ModelWithLikelihood
-from vae_lib.objective import encode_images, log_prob_of_image
+from vae_lib.objective import draw_noise, encode_images, log_prob_of_image
 from vae_lib.threads import one_thread
 
 
@@ -70,14 +70,13 @@ def importance_moments(
         raise ValueError(f"widen: expected a number above 0, got {widen}")
     q, x = encode_images(vae, x)
     prior = Normal(torch.zeros_like(q.mean[0]), torch.ones_like(q.mean[0]))
-    device = generator.device if generator is not None else q.mean.device
     found = []
     with one_thread():
         for image, mean, std in zip(x, q.mean, widen * q.stddev, strict=True):
-            eps = torch.randn(samples, len(mean), generator=generator, device=device).to(mean)
-            z = mean + std * eps  # [K, d]
+            r = Normal(mean, std).expand((samples, len(mean)))
+            z = r.mean + r.stddev * draw_noise(r, generator)  # [K, d]
             log_weights = log_prob_of_image(vae.likelihood(z), image.expand(samples, *image.shape))
-            log_weights += (prior.log_prob(z) - Normal(mean, std).log_prob(z)).sum(dim=1)
+            log_weights += (prior.log_prob(z) - r.log_prob(z)).sum(dim=1)
             # on the CPU, since not every device has float64
             found.append(_weighted_moments(z.cpu().double(), log_weights.cpu().double()))
     return ImportanceMoments(*(torch.stack(part) for part in zip(*found, strict=True)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vae_lib._checks import require_int, require_one_of
 from vae_lib.evaluation.measures import (
     Estimate,
     average,
@@ -38,6 +39,7 @@ MEASURES = {
     "probability@10": "mean of the first ten garments' summed probability",
     "familiar": "share of z inside some garment's 99.9 % ellipsoid",
 }
+Cell = tuple[str, str, str]  # source, rule, measure
 HUB_MEASURES = ("distinct winners", "share of ten", "skewness")  # computed from all z together
 
 
@@ -57,11 +59,11 @@ class Evaluation:
     queries: int
     sources: list[str]
     rules: list[str]
-    estimates: dict[tuple[str, str, str], Estimate]
-    values: dict[tuple[str, str, str], Tensor]
+    estimates: dict[Cell, Estimate]
+    values: dict[Cell, Tensor]
     k: int = K
 
-    def __getitem__(self, key: tuple[str, str, str]) -> Estimate:
+    def __getitem__(self, key: Cell) -> Estimate:
         """Return the estimate for (source, rule, measure). Raises a KeyError if undefined."""
         return self.estimates[key]
 
@@ -100,10 +102,9 @@ class Evaluation:
             ValueError: if a measure, rule or source is unknown.
         """
         rules, sources = list(rules) or self.rules, list(sources) or self.sources
-        for chosen, known in (([measure], MEASURES), (rules, self.rules), (sources, self.sources)):
-            for name in set(chosen) - set(known):
-                names = ", ".join(map(repr, known))
-                raise ValueError(f"expected one of {names}, got {name!r}")
+        require_one_of("measure", MEASURES, measure)
+        require_one_of("rules", self.rules, *rules)
+        require_one_of("sources", self.sources, *sources)
         first = max(map(len, rules))
         lines = [" " * first + "".join(f"{source:>15}" for source in sources)]
         for rule in rules:
@@ -117,9 +118,9 @@ class Evaluation:
 def _text(estimate: Estimate | None, digits: int) -> str:
     if estimate is None:
         return "–"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.{digits}f}"
-    return f"{estimate.value:.{digits}f} ± {(estimate.high - estimate.low) / 2:.{digits}f}"
+    value, low, high = estimate
+    around = "" if low is None or high is None else f" ± {(high - low) / 2:.{digits}f}"
+    return f"{value:.{digits}f}{around}"
 
 
 def evaluate(
@@ -150,15 +151,13 @@ def evaluate(
     rules = list(rules)
     if unknown := set(rules) - set(RULES):
         raise ValueError(f"rules: expected some of {', '.join(map(repr, RULES))}, got {unknown}")
-    if queries < 2:
-        raise ValueError(f"queries: expected at least 2, got {queries}")
+    queries = require_int("queries", queries, least=2)
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
-    estimates: dict[tuple[str, str, str], Estimate] = {}
-    values: dict[tuple[str, str, str], Tensor] = {}
-    k, steps = min(K, len(wardrobe.index)), len(sources) * len(rules)
-    with progress_bar(
-        description="evaluating", total=steps, unit="table row", shown=progress
-    ) as bar:
+    estimates: dict[Cell, Estimate] = {}
+    values: dict[Cell, Tensor] = {}
+    k, rows = min(K, len(wardrobe.index)), len(sources) * len(rules)
+    bar = progress_bar(description="evaluating", total=rows, unit="table row", shown=progress)
+    with bar:
         for number, (source, draw) in enumerate(sources.items()):
             asked = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
             with torch.no_grad():
@@ -171,9 +170,8 @@ def evaluate(
                     measured["probability@10"] = found.probabilities.sum(dim=1)
                 for name, each in measured.items():
                     values[source, rule, name] = each
-                    estimates[source, rule, name] = (
-                        rate(each) if each.dtype == torch.bool else average(each)
-                    )
+                    summarize = rate if each.dtype == torch.bool else average
+                    estimates[source, rule, name] = summarize(each)
                 spread = hubs(found.indices, len(wardrobe.index))
                 for name, value in zip(HUB_MEASURES, spread, strict=True):
                     estimates[source, rule, name] = Estimate(value)
