@@ -75,10 +75,9 @@ def encode_images(vae: ModelWithLikelihood, x: Tensor) -> tuple[Normal, Tensor]:
     x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x
     q = vae.encode(x)
     if q.mean.dim() != 2 or len(q.mean) != len(x):
-        raise ValueError(
-            f"vae: expected encode to return a Normal of shape [{len(x)}, d], got "
-            f"{list(q.mean.shape)}; flatten the latent codes, or wrap the model in vae_lib.adapt"
-        )
+        expected = f"encode to return a Normal of shape [{len(x)}, d]"
+        got = f"{list(q.mean.shape)}; flatten the latent codes, or wrap the model in vae_lib.adapt"
+        raise ValueError(f"vae: expected {expected}, got {got}")
     return q, x
 
 

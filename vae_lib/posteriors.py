@@ -31,9 +31,8 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
     """
     queries = as_numbers("z", z, "numbers of shape [d] or [Q, d]").to(device, torch.float64)
     if queries.dim() not in (1, 2) or queries.shape[-1] != latent_dim:
-        raise ValueError(
-            f"z: expected shape [{latent_dim}] or [Q, {latent_dim}], got {list(queries.shape)}"
-        )
+        expected = f"shape [{latent_dim}] or [Q, {latent_dim}]"
+        raise ValueError(f"z: expected {expected}, got {list(queries.shape)}")
     # the largest |z|; NaN, where there is one
     largest = torch.linalg.vector_norm(queries, math.inf).item() if len(queries) else 0.0
     if not math.isfinite(largest):
@@ -82,10 +81,8 @@ class Posteriors:
         if self.mean.dim() != 2 or 0 in self.mean.shape:
             raise ValueError(f"mean: expected shape [N, d], got {list(self.mean.shape)}")
         if self.std.shape != self.mean.shape:
-            raise ValueError(
-                f"std: expected the shape of mean, {list(self.mean.shape)}, "
-                f"got {list(self.std.shape)}"
-            )
+            expected, got = list(self.mean.shape), list(self.std.shape)
+            raise ValueError(f"std: expected the shape of mean, {expected}, got {got}")
         if not self.mean.isfinite().all():
             raise ValueError("mean: expected finite numbers, got NaN or infinity among them")
         if not (self.std.isfinite() & (self.std > 0)).all():
@@ -117,10 +114,8 @@ class Posteriors:
                 garments = garments[None]
             return Posteriors(self.mean[garments], self.std[garments])
         except (IndexError, TypeError, RuntimeError) as error:
-            raise IndexError(
-                f"garments: expected a number, a slice, a mask or indices of {len(self)} garments:"
-                f" {error}"
-            ) from error
+            expected = f"a number, a slice, a mask or indices of {len(self)} garments"
+            raise IndexError(f"garments: expected {expected}: {error}") from error
 
     @property
     def latent_dim(self) -> int:

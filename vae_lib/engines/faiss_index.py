@@ -1,6 +1,7 @@
 """`FaissIndex`: the likelihood as an inner product that FAISS searches in cells."""
 
 import os
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ def import_faiss() -> Any:
     try:
         import faiss
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "FAISS is not installed: `python3 course.py lab` brings it, or pip install faiss-cpu"
-        ) from error
+        advice = "`python3 course.py lab` brings it, or pip install faiss-cpu"
+        raise ModuleNotFoundError(f"FAISS is not installed: {advice}") from error
     return faiss
 
 
@@ -77,9 +77,8 @@ class FaissIndex:
         quantizer = faiss.IndexFlatIP(self.lifting.dimensions)
         for _, rows in self.lifting.rows(averages):
             quantizer.add(rows)
-        self.index = faiss.IndexIVFFlat(
-            quantizer, self.lifting.dimensions, len(averages), faiss.METRIC_INNER_PRODUCT
-        )
+        metric = faiss.METRIC_INNER_PRODUCT
+        self.index = faiss.IndexIVFFlat(quantizer, quantizer.d, len(averages), metric)
         self.index.is_trained = True  # the cells are known already
         for part, rows in self.lifting.rows(self.exact.posteriors):
             arrays = (rows, np.arange(part.start, part.stop), cell_of[part].numpy())
@@ -167,13 +166,7 @@ class FaissIndex:
             self.nprobe = number
             return recall(self, queries, k, expected)
 
-        low, high = 0, 1  # too few, and perhaps enough
-        while reached(high) < at_least and high < self.cells:
-            low, high = high, min(2 * high, self.cells)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if reached(middle) >= at_least else (middle, high)
-        return reached(high)
+        return reached(1 + bisect_left(range(1, self.cells), at_least, key=reached))
 
     def save(self, path: str | os.PathLike) -> Path:
         """Save the posteriors and the cell of each garment; the rest follows from them."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch import Tensor
 from vae_lib._checks import require_one_picture_each
 from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel, require_model
 from vae_lib.pixels import as_unit_interval
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, roundtrip_search, search_by
 from vae_lib.rules import RANKINGS
@@ -28,7 +29,7 @@ class Wardrobe:
         ValueError: if the index does not hold one garment for each training image.
     """
 
-    vae: VAE
+    vae: LatentModel
     index: PosteriorIndex
     images: Images
 
@@ -93,7 +94,9 @@ def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move) -> Neighbors:
 
 @torch.no_grad()
 def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
-    logits = wardrobe.vae.likelihood(z).logits.flatten(start_dim=1)
+    vae: Any = wardrobe.vae  # this rule needs more than a `LatentModel`: Bernoulli pixels
+    require_model(vae, "likelihood")
+    logits = vae.likelihood(z).logits.flatten(start_dim=1)
     everyone = wardrobe.pixels
     parts = [decoder_log_probs(b, everyone).topk(k, dim=1) for b in logits.split(AT_ONCE)]
     scores, indices = map(torch.cat, zip(*parts, strict=True))
