@@ -76,35 +76,31 @@ def load_checkpoint(
                 made = f"it was made with {name}={found[name]}"
                 raise ValueError(f"{made}, now it is {value}; name another file to start anew")
         history = _history_from(json.loads(facts["history"]), settings)
-        _require_tensors(tensors, vae, optimizer)
+        weights, adam = _states(tensors, vae, optimizer)
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"checkpoint: {path} does not fit: {error}") from error
-    adam: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            adam.setdefault(int(index), {})[key] = tensor
-    vae.load_state_dict(
-        {name.removeprefix("vae."): t for name, t in tensors.items() if name.startswith("vae.")}
-    )
+    vae.load_state_dict(weights)
     optimizer.load_state_dict(optimizer.state_dict() | {"state": adam})
     return history
 
 
-def _require_tensors(
+def _states(
     tensors: dict[str, Tensor], vae: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    """Raise a ValueError unless the tensors are those of this model and its optimizer."""
+) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]]]:
+    """Return the states of this model and of its Adam, or raise a KeyError or ValueError."""
     expected = {f"vae.{name}": _kind(tensor) for name, tensor in vae.state_dict().items()}
+    adam = {}
     for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
         if f"adam.{number}.step" in tensors:  # Adam has no state for an unused parameter
-            expected[f"adam.{number}.step"] = ((), torch.float32)
-            expected[f"adam.{number}.exp_avg"] = _kind(parameter)
-            expected[f"adam.{number}.exp_avg_sq"] = _kind(parameter)
+            shape = _kind(parameter)
+            kinds = {"step": ((), torch.float32), "exp_avg": shape, "exp_avg_sq": shape}
+            expected |= {f"adam.{number}.{key}": kind for key, kind in kinds.items()}
+            adam[number] = {key: tensors[f"adam.{number}.{key}"] for key in kinds}
     if {name: _kind(tensor) for name, tensor in tensors.items()} != expected:
         raise ValueError("it does not hold the tensors of this model and its optimizer")
     if not all(tensor.isfinite().all() for tensor in tensors.values()):
         raise ValueError("it holds numbers that are not finite")
+    return {name: tensors[f"vae.{name}"] for name in vae.state_dict()}, adam
 
 
 def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:

@@ -128,12 +128,14 @@ def evaluation_mode(model: object) -> Iterator[None]:
     modules = model.modules() if isinstance(model, nn.Module) else ()
     modes = {module: module.training for module in modules}
     for module in modes:
-        module.training = False
+        if module.training:  # a look is cheap, while setting an attribute of a module takes long
+            module.training = False
     try:
         yield
     finally:
         for module, mode in modes.items():
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
 
 
 def adapt(
