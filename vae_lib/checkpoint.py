@@ -108,13 +108,19 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
 
 
 def _history_from(found: dict[str, Any], settings: dict[str, Any]) -> History:
-    """Return the history in a checkpoint, or raise a TypeError, KeyError or ValueError."""
-    history = History(Curves(**found["train"]), Curves(**found["validation"]))
-    epochs = len(history.train.elbo)
-    for curves in (history.train, history.validation):
-        columns = (curves.reconstruction, curves.kl, curves.elbo, curves.kl_per_dimension)
-        table = torch.tensor([[*totals, *kls] for *totals, kls in zip(*columns, strict=True)])
-        shape = (epochs, 3 + settings["latent_dim"])
-        if table.shape != shape or not table.is_floating_point() or epochs > settings["epochs"]:
-            raise ValueError(f"its history is not one of up to {settings['epochs']} whole epochs")
-    return history
+    """Return the history in a checkpoint; its errors are those that `load_checkpoint` catches."""
+    train, validation = (_curves_from(found[name], settings) for name in ("train", "validation"))
+    if len(train.elbo) != len(validation.elbo):
+        raise ValueError("its history has more epochs of one curve than of the other")
+    return History(train, validation)
+
+
+def _curves_from(found: dict[str, Any], settings: dict[str, Any]) -> Curves:
+    columns = [found[name] for name in ("reconstruction", "kl", "elbo", "kl_per_dimension")]
+    rows = [[*totals, *kls] for *totals, kls in zip(*columns, strict=True)]
+    table = torch.tensor(rows, dtype=torch.float64)  # [epochs, 3 + d]
+    done, width = len(table), 3 + settings["latent_dim"]
+    if done > settings["epochs"] or table.shape != (done, width):
+        raise ValueError(f"its history is not one of up to {settings['epochs']} whole epochs")
+    reconstruction, kl, elbo = table[:, :3].T.tolist()
+    return Curves(reconstruction, kl, elbo, table[:, 3:].tolist())

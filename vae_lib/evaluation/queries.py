@@ -64,11 +64,6 @@ def from_held_out(
     )
 
 
-def from_prior(latent_dim: int, count: int, generator: torch.Generator) -> Queries:
-    """Draw z from the prior, N(0, I)."""
-    return Queries(torch.randn(count, latent_dim, generator=generator))
-
-
 def from_percentiles(latent_dim: int, count: int, generator: torch.Generator) -> Queries:
     """Draw zⱼ = Φ⁻¹(uⱼ) with uⱼ uniform, clamped to the range of percentile sliders."""
     u = torch.rand(count, latent_dim, generator=generator, dtype=torch.float64)
@@ -97,7 +92,7 @@ def all_sources(
     return {
         "posterior": lambda count, g: from_posteriors(posteriors, images, count, g),
         "held-out": lambda count, g: from_held_out(vae, images, count, g),
-        "prior": lambda count, g: from_prior(d, count, g),
+        "prior": lambda count, g: Queries(torch.randn(count, d, generator=g)),  # N(0, I)
         "percentiles": lambda count, g: from_percentiles(d, count, g),
         "uniform 3": lambda count, g: uniform(d, count, g, 3.0),
         "uniform 5": lambda count, g: uniform(d, count, g, 5.0),
