@@ -58,12 +58,16 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
         FetchError: With the reason why there is no data set.
     """
     home = root if _writable(root) or _verified(root) else fallback
-    if not _verified(home):
+    folder = home / "FashionMNIST"
+    # a process that was killed may have left its temporary folder
+    if not _verified(home) or (_writable(home) and any(folder.glob(UNPACKING + "*"))):
         try:
             (home / RAW).mkdir(parents=True, exist_ok=True)
-            with _turn(home / "FashionMNIST") as alone:
+            with _turn(folder) as alone:
+                for left in folder.glob(UNPACKING + "*") if alone else ():
+                    shutil.rmtree(left, ignore_errors=True)
                 if not _verified(home):  # another notebook may have done it while we waited
-                    _unpack(root, home, alone)
+                    _unpack(root, home)
         except FetchError:
             raise
         except OSError as error:
@@ -105,11 +109,8 @@ def _verified(home: Path) -> bool:
         return False
 
 
-def _unpack(root: Path, home: Path, alone: bool) -> None:
+def _unpack(root: Path, home: Path) -> None:
     """Unpack in a temporary folder, then move the finished files into place."""
-    if alone:  # a process that was killed may have left its temporary folder
-        for left in (home / "FashionMNIST").glob(UNPACKING + "*"):
-            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=home / "FashionMNIST", prefix=UNPACKING) as name:
         raw = Path(name) / RAW
         raw.mkdir(parents=True)
