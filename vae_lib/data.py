@@ -141,7 +141,7 @@ def load_images(
     """
     require("source", source, (str, os.PathLike), "a string or a path")
     how = Preparation(size, color)
-    require_int("seed", seed, least=0)
+    seed = require_int("seed", seed, least=0)
     if source == "auto":
         source = os.environ.get("VAE_LIB_IMAGES") or "auto"
     if source not in SOURCES:
@@ -203,7 +203,7 @@ def load_folder(
         FileNotFoundError: Where there is no such folder, or no such file of labels.
         ValueError: For a folder with fewer than two pictures that can be read.
     """
-    require_int("seed", seed, least=0)
+    seed = require_int("seed", seed, least=0)
     pictures = read_folder(path, Preparation(size, color, invert, trim), labels)
     if pictures.unreadable:
         total = len(pictures.unreadable) + len(pictures.files)

@@ -16,7 +16,8 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from vae_lib.garments import CLASS_NAMES, COLORS, color_index, draw_garments
+from vae_lib._checks import require_int
+from vae_lib.garments import CLASS_NAMES, COLORS, color_index, draw_garments, require_size
 from vae_lib.pictures import (
     GREY_28,
     RAW_SUFFIXES,
@@ -253,6 +254,8 @@ def write_drawn_folder(
         FileExistsError: Where something else is there already.
     """
     path = Path(os.path.abspath(os.path.expanduser(path)))
+    count, seed = require_int("count", count, least=1), require_int("seed", seed, least=0)
+    size = require_size(size)
     wanted = {"drawn": count, "seed": seed}
     mark = json.dumps(wanted | ({"size": size, "color": color} if color or size != 28 else {}))
     if path.is_file() or path.is_symlink() or (path.is_dir() and any(path.iterdir())):

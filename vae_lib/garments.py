@@ -76,9 +76,9 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
         TypeError: For an argument of another type.
         ValueError: For a number outside its range.
     """
-    require_int("count", count, least=1)
-    require_int("seed", seed, least=0)
-    require_size(size)
+    count = require_int("count", count, least=1)
+    seed = require_int("seed", seed, least=0)
+    size = require_size(size)
     require("color", color, bool, "True or False")
     decks = np.tile(np.arange(10), (-(-count // 10), 1))
     labels = np.random.default_rng([seed, 0]).permuted(decks, axis=1).reshape(-1)[:count]
@@ -102,11 +102,12 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
     )
 
 
-def require_size(size: object) -> None:
-    """Raise a TypeError or a ValueError unless `size` is a picture's side, 28 to 128 pixels."""
-    require_int("size", size, least=SIZES[0])
-    if size not in SIZES:
-        raise ValueError(f"size: expected at most {SIZES[-1]}, got {size}")
+def require_size(size: object) -> int:
+    """Return the side of a picture as an int; raise an error unless it is 28 to 128 pixels."""
+    side = require_int("size", size, least=SIZES[0])
+    if side not in SIZES:
+        raise ValueError(f"size: expected at most {SIZES[-1]}, got {side}")
+    return side
 
 
 def render(

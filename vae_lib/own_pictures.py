@@ -63,8 +63,10 @@ def add_garments(
 ) -> tuple[PosteriorIndex, Images]:
     """Return a larger index and its images, with new pictures of one kind as their last garments.
 
-    Only the new pictures are encoded. Errors as `Images.prepare`.
+    Only the new pictures are encoded. Raises a ValueError for no picture, and as `Images.prepare`.
     """
+    if len(pictures) == 0:
+        raise ValueError("pictures: expected at least one picture, got none")
     x = torch.cat([images.prepare(picture) for picture in pictures])
     new, old = encode_dataset(vae, x), index.posteriors
     names = list(dict.fromkeys([*images.class_names, kind]))

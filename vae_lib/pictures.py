@@ -70,7 +70,7 @@ class Preparation:
     on_light: bool | None = None
 
     def __post_init__(self) -> None:
-        require_size(self.size)
+        object.__setattr__(self, "size", require_size(self.size))
         require("color", self.color, bool, "True or False")
         require("trim", self.trim, bool, "True or False")
         if not isinstance(self.invert, str | bool) or self.invert not in ("auto", True, False):

@@ -1,5 +1,6 @@
 """Which garments are nearest to a z? The rules, exactly; the round trip; the gate."""
 
+import numbers
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -206,7 +207,7 @@ class PosteriorIndex:
         if rule not in RANKINGS:
             known = ", ".join(map(repr, RANKINGS))
             raise ValueError(f"rule: expected one of {known}, got {rule!r}")
-        require("nu", nu, (int, float), "a number")
+        require("nu", nu, numbers.Real, "a number")
         if not NU[0] <= nu <= NU[1]:
             raise ValueError(f"nu: expected a number from {NU[0]:g} to {NU[1]:g}, got {nu!r}")
         return formula_of(rule, self.posteriors, self.rms_std, float(nu))

@@ -1,5 +1,7 @@
 """Larger wardrobes, made from a real one."""
 
+import operator
+
 import torch
 
 from vae_lib.posteriors import Posteriors
@@ -19,7 +21,8 @@ def resampled(posteriors: Posteriors, count: int, seed: int = 0) -> Posteriors:
     one and as much detail; what a million *other* garments would add to it, nobody knows from
     these.
     """
-    generator = torch.Generator().manual_seed(seed)
+    count = operator.index(count)
+    generator = torch.Generator().manual_seed(operator.index(seed))
     index = PosteriorIndex(posteriors)
     some = torch.randperm(len(posteriors), generator=generator)[:PAIRS]
     nearest = index.search(posteriors.mean[some], k=2).indices  # [2000, 2]

@@ -58,8 +58,8 @@ class FaissIndex:
                 hold in lifted form.
         """
         import_faiss()
-        require_int("seed", seed, least=0)
-        require_int("cells", cells, least=1)
+        seed = require_int("seed", seed, least=0)
+        cells = require_int("cells", cells, least=1)
         if cells > len(posteriors):
             raise ValueError(f"cells: expected 1 to {len(posteriors)}, got {cells}")
         self._take(posteriors)
@@ -132,6 +132,7 @@ class FaissIndex:
 
     @nprobe.setter
     def nprobe(self, number: int) -> None:
+        number = require_int("nprobe", number, least=0)
         if not 1 <= number <= self.cells:
             raise ValueError(f"nprobe: expected 1 to the number of cells, {self.cells}")
         self.index.nprobe = number

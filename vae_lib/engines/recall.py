@@ -31,8 +31,11 @@ def recall(
 ) -> float:
     """Return recall@k: the mean share of the exact k best garments that the engine finds.
 
-    expected: the exact answer, where it is known already. Raises as `PosteriorIndex.search`.
+    expected: the exact answer, where it is known already. Raises a ValueError for no
+    query, and as `PosteriorIndex.search`.
     """
+    if len(z) == 0:
+        raise ValueError("z: expected at least one query, got none")
     if expected is None:
         expected = engine.exact.search(z, k).indices
     found = engine.search(z, k).indices

@@ -152,6 +152,7 @@ def evaluate(
     if unknown := set(rules) - set(RULES):
         raise ValueError(f"rules: expected some of {', '.join(map(repr, RULES))}, got {unknown}")
     queries = require_int("queries", queries, least=2)
+    seed = require_int("seed", seed, least=0)
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
     estimates: dict[Cell, Estimate] = {}
     values: dict[Cell, Tensor] = {}

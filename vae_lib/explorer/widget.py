@@ -71,7 +71,7 @@ class Explorer(widgets.VBox):
         require_model(vae, "encode", "decode", "latent_dim", "image_shape")
         require("index", index, PosteriorIndex, "a PosteriorIndex")
         require("images", images, Images, "Images")
-        require_int("seed", seed, least=0)
+        seed = require_int("seed", seed, least=0)
         require_one_picture_each(index, images)
         if index.latent_dim != vae.latent_dim:
             raise ValueError(
