@@ -20,12 +20,14 @@ NUMBERS = beartype.FrozenDict({int: SupportsIndex, float: numbers.Real})
 typechecked = beartype.beartype(conf=beartype.BeartypeConf(hint_overrides=NUMBERS))
 _jaxtyped = jaxtyping.jaxtyped
 
+# the explorer, figures, pictures and data are still to come; numba needs the kernel unwrapped
 MODULES = [
     f"vae_lib.{name}"
     for name in (
-        *("_checks", "_files", "checkpoint", "encoding", "evaluation", "garments", "latent_model"),
-        *("linear_gaussian", "model", "objective", "pen", "pixels", "progress", "threads"),
-        *("training", "weights"),
+        *("_checks", "_files", "checkpoint", "encoding", "engines.faiss_index", "engines.recall"),
+        *("evaluation", "garments", "inspection", "latent_model", "lifted", "linear_gaussian"),
+        *("model", "objective", "pen", "pixels", "posteriors", "progress", "retrieval", "rules"),
+        *("search.formulas", "search.scan", "threads", "training", "weights"),
     )
 ]
 

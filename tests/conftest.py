@@ -1,4 +1,4 @@
-"""Fixtures that several tests share."""
+"""Options and fixtures shared by several test files."""
 
 import functools
 import gzip
@@ -8,7 +8,9 @@ import os
 import sys
 import threading
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the layers here are small
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported; the layers are too small for threads
 
 import hypothesis
 import pytest
@@ -16,9 +18,9 @@ import torch
 
 from tests.annotations import check_annotations
 
-check_annotations()  # before anything imports vae_lib
+check_annotations()  # before any import of vae_lib
 
-EXAMPLES = 100  # of each kind of bad input, where nobody asks for more
+EXAMPLES = 100  # the default number of bad inputs of each kind
 
 hypothesis.settings.register_profile("course", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("course")
@@ -35,7 +37,7 @@ def pytest_configure(config):
         "fuzz",
         deadline=None,
         max_examples=examples,
-        derandomize=examples == EXAMPLES,  # CI tries the same ones every time
+        derandomize=examples == EXAMPLES,  # CI tries the same examples each time
         suppress_health_check=list(hypothesis.HealthCheck),
         print_blob=True,
     )
@@ -74,7 +76,7 @@ def index(vae, drawn):
 
 @pytest.fixture(scope="session")
 def playground_models(drawn):
-    """What the playground computes with, by latent size."""
+    """The models that the playground uses, by latent size."""
     from vae_course.publish.playground.export import exported
 
     return {latent_dim: exported(drawn, latent_dim) for latent_dim in (10, 2)}
@@ -90,7 +92,7 @@ def playground_folder(drawn, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def playground_address(playground_folder):
-    """The playground, served."""
+    """The address of a server of the playground."""
     from vae_course.publish.playground.build import server
 
     serving = server(playground_folder, port=0)
@@ -102,7 +104,7 @@ def playground_address(playground_folder):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Return a function that makes a server the only mirror."""
+    """Return a function that starts a server and makes it the only mirror."""
     from vae_lib.fashion_mnist import FashionMNIST
 
     servers = []
@@ -121,7 +123,7 @@ def serve(monkeypatch):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch, serve):
-    """A mirror of the small data set; returns the folder that it serves."""
+    """Start a mirror of the small data set, and return the folder that it serves."""
     from tests.mirror import Quiet, small_archives
     from vae_lib import fashion_mnist
     from vae_lib.fashion_mnist import FashionMNIST
@@ -145,7 +147,7 @@ def mirror(tmp_path, monkeypatch, serve):
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A browser; without one, tests skip and say how to get it; in CI, on Linux, they fail."""
+    """A browser. Without one, tests are skipped with instructions, or fail in CI on Linux."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="python3 course.py test --all")
     from vae_course.quality.browser import HOW_TO_GET_IT, find_chromium, start_chromium
 
@@ -159,7 +161,7 @@ def chromium():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print the notes that tests took with `record_property("note", ...)`, timings for example."""
+    """Print the notes, such as timings, that tests recorded with `record_property("note", …)`."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     for report in reports:
         for name, text in report.user_properties:

@@ -1,8 +1,8 @@
-"""What the processes of test_faults.py do until they are killed, and what has to be there then.
+"""Jobs that the processes of test_faults.py do until they are killed, with checks of their files.
 
-Each job is a class: `run` works in a folder and may be killed at any moment; `check` looks at what
-is left and raises an AssertionError where something half-written is used; after a `run` that came
-to its end, `check_whole` asks for all of it.
+Each job is a class. `run` works in a folder and may be killed at any moment. `check` inspects the
+files after an interruption and raises an AssertionError if a partial result is used. `check_whole`
+requires the complete result after a finished `run`.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ GARMENTS = 600
 
 
 def posteriors(shift: float = 0.0) -> Posteriors:
-    """Return posteriors that belong together: each mean begins with `shift`, and all differ."""
+    """Return different posteriors, whose means all begin with `shift` to mark their version."""
     generator = torch.Generator().manual_seed(0)
     mean = torch.rand(GARMENTS, 10, generator=generator) + shift
     mean[:, 0] = shift
@@ -46,17 +46,17 @@ class Job:
     """One kind of work in a folder."""
 
     def errors(self) -> tuple[type[Exception], ...]:
-        """Return what it may raise where there is no space."""
+        """Return the exceptions that the job may raise on a full disk."""
         return (OSError,)
 
     def run(self, folder: Path) -> None:
-        """Do the work from where it stands."""
+        """Do the work, or resume it."""
 
     def check(self, folder: Path) -> None:
-        """Look at what an interrupted run has left."""
+        """Check the files that an interrupted run has left."""
 
     def check_whole(self, folder: Path) -> None:
-        """Look at what a finished run has left."""
+        """Check the files that a finished run has left."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Download(Job):
 
 @dataclass
 class Training(Job):
-    """Train with a checkpoint, to the weights that an undisturbed training reaches."""
+    """Train with a checkpoint, and reach the weights of an uninterrupted training."""
 
     expected: torch.Tensor | None = None
 
@@ -109,7 +109,7 @@ class Training(Job):
         return torch.cat([parameter.detach().flatten() for parameter in vae.parameters()])
 
     def rehearsed(self) -> "Training":
-        """Return the job with the weights that it has to reach."""
+        """Return the job with the weights that its training must reach."""
         return Training(self._weights(self._train(None)))
 
     def check(self, folder: Path) -> None:
@@ -121,7 +121,7 @@ class Training(Job):
 
 
 class Saving(Job):
-    """Save a model, posteriors and two indices over and over, each time as another version."""
+    """Save several versions of a model, of posteriors and of two indices, one after another."""
 
     def run(self, folder: Path, first: int = 1, last: int = 6) -> None:
         for version in range(first, last + 1):
@@ -151,7 +151,7 @@ class Saving(Job):
 
 
 class Building(Job):
-    """Build an index with cells and save it; one that is there is used."""
+    """Load an index with cells, or build and save it."""
 
     def run(self, folder: Path) -> None:
         if (folder / "cells").exists():
@@ -193,7 +193,7 @@ class Inserting(Job):
 
     @contextlib.contextmanager
     def open(self, folder: Path):
-        """Open the database, and close it again."""
+        """Open the database for the duration of a `with` block."""
         index = MilvusIndex(posteriors(), folder / "wardrobe.db")
         try:
             yield index
@@ -209,7 +209,7 @@ class Inserting(Job):
             if len(index) < GARMENTS:
                 with contextlib.suppress(RecallError):
                     index.verify_recall()
-                    raise AssertionError("a half-filled collection passed for a whole one")
+                    raise AssertionError("an incomplete collection was accepted")
 
     def check_whole(self, folder: Path) -> None:
         with self.open(folder) as index:
@@ -218,7 +218,7 @@ class Inserting(Job):
 
 
 def rehearse_then_run(job: Job, folder: Path, pipe) -> None:
-    """Run the job in a folder beside first, and tell how long it took; then run it in earnest."""
+    """Run the job once in another folder, send its duration, and run it in `folder`."""
     beside = Path(tempfile.mkdtemp(dir=folder.parent))
     begin = time.monotonic()
     job.run(beside)
@@ -228,7 +228,7 @@ def rehearse_then_run(job: Job, folder: Path, pipe) -> None:
 
 
 def run_and_tell(job: Job, folder: Path, largest_file: int | None, pipe) -> None:
-    """Run the job, with a limit to the size of a file where one is given, and send its error."""
+    """Run the job, with an optional limit on the size of files, and send its error."""
     if largest_file is not None:
         import resource  # Windows has none
 

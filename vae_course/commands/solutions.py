@@ -1,7 +1,7 @@
-"""`course.py solutions [04 ...]`: write the notebooks with their exercises solved.
+"""`course.py solutions [04 ...]`: write the notebooks with solved exercises.
 
-They go to build/solutions/, which git ignores. --execute runs them, too, and fails unless every
-check says that its answer is right.
+The command writes to build/solutions/, which git ignores. With --execute it also runs the notebooks
+and fails unless every check accepts its answer.
 """
 
 import argparse
@@ -22,7 +22,7 @@ TARGET = ROOT / "build" / "solutions"
 
 
 def read_solutions(number: str) -> dict[str, str]:
-    """Return the code of each solution of a notebook, "04" say, by its exercise's id."""
+    """Return the solutions of a notebook such as "04", by the ids of the exercises."""
     path = SOLUTIONS / f"{number}.py"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     parts = re.split(r"^# %% (\d+\.\d+)$", text, flags=re.MULTILINE)
@@ -30,13 +30,17 @@ def read_solutions(number: str) -> dict[str, str]:
 
 
 def checked_id(source: str) -> str | None:
-    """Return the id of the exercise that a cell checks, if it checks one."""
+    """Return the id of the exercise that a cell checks, or None."""
     found = re.match(r'check\("(\d+\.\d+)"', source)
     return found.group(1) if found else None
 
 
 def solved(path: Path) -> nbformat.NotebookNode:
-    """Return a notebook with each stub, the cell before a check, replaced by its solution."""
+    """Return a notebook with each stub replaced by its solution; a stub precedes its check.
+
+    Raises:
+        ValueError: if an exercise has no solution.
+    """
     notebook = nbformat.read(path, as_version=4)
     solutions = read_solutions(path.name[:2])
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -46,13 +50,13 @@ def solved(path: Path) -> nbformat.NotebookNode:
             if name not in solutions:
                 raise ValueError(f"solutions/{path.name[:2]}.py has no solution of {name}")
             stub.source = solutions[name]
-            for cell in (stub, check):  # what is stored there belongs to the untouched stub
+            for cell in (stub, check):  # the stored outputs belong to the stub
                 cell.outputs = []
     return notebook
 
 
 def failures(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return what the checks of an executed notebook say of answers that are not right."""
+    """Return the messages of the checks in an executed notebook that rejected an answer."""
     said = []
     for cell in notebook.cells:
         name = checked_id(cell.source) if cell.cell_type == "code" else None
@@ -65,8 +69,10 @@ def failures(notebook: nbformat.NotebookNode) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py solutions", description=__doc__)
-    parser.add_argument("numbers", nargs="*", help="which ones, e.g. 01 04 (default: all)")
-    parser.add_argument("--execute", action="store_true", help="run them and see that all is right")
+    parser.add_argument("numbers", nargs="*", help="notebooks, e.g. 01 04 (default: all)")
+    parser.add_argument(
+        "--execute", action="store_true", help="run them and verify that every check accepts"
+    )
     options = parser.parse_args(arguments)
     try:
         paths = notebook_paths(options.numbers)

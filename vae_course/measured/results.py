@@ -1,4 +1,4 @@
-"""Readers of the stored results: the study behind notebook 05, and the benchmark behind 06."""
+"""Load the stored results: the study for notebook 05 and the benchmark for notebook 06."""
 
 import json
 from dataclasses import dataclass
@@ -10,9 +10,12 @@ BENCHMARK = Path(__file__).with_name("bench.json")
 
 
 class Spread(NamedTuple):
-    """One figure over the training seeds: its mean, standard deviation, and every value.
+    """One figure over the training seeds.
 
-    A value is None for a seed on which the figure was not measured; `std` is None if only one was.
+    Attributes:
+        mean: the mean of the measured values.
+        std: their standard deviation, or None if there is only one.
+        seeds: the value for each seed, or None where it was not measured.
     """
 
     mean: float
@@ -22,7 +25,12 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """What `python3 course.py study` found. `facts` says how: command, versions, checksums."""
+    """The results of `python3 course.py study`.
+
+    Attributes:
+        facts: the command, settings, versions and checksums.
+        figures: each figure by its full name.
+    """
 
     facts: dict
     figures: dict[str, Spread]
@@ -30,8 +38,11 @@ class Study:
     def __getitem__(self, key: tuple[str, ...]) -> Spread:
         """Return a figure by data set, objective, source of z, rule and measure.
 
-        Of the model itself there are ("drawn", "beta 4", "negative ELBO") and "active dimensions".
-        Raises a KeyError that names what there is not.
+        Figures of the model itself have keys such as ("drawn", "beta 4", "negative ELBO") and
+        ("drawn", "beta 4", "active dimensions").
+
+        Raises:
+            KeyError: if the study has no such figure.
         """
         return self.figures["/".join(key)]
 

@@ -1,4 +1,4 @@
-"""Larger wardrobes, made from a real one."""
+"""Resampling: large synthetic wardrobes with the distribution of a real one."""
 
 import operator
 
@@ -7,19 +7,24 @@ import torch
 from vae_lib.posteriors import Posteriors
 from vae_lib.retrieval import PosteriorIndex
 
-PAIRS = 2000  # garments and their nearest ones, from which the spread of log σ is estimated
-CHUNK = 1_000_000  # garments made at a time
+PAIRS = 2000  # pairs of neighbours from which we estimate the spread of log σ
+CHUNK = 1_000_000  # garments computed at a time
 
 
 def resampled(posteriors: Posteriors, count: int, seed: int = 0) -> Posteriors:
-    """Return `count` posteriors that are distributed like the given ones, but all different.
+    """Return `count` different posteriors with the distribution of the given ones.
 
-    Each begins as a copy of a garment picked at random. Its mean moves to a draw from its own
-    posterior, μ + σ⊙ε, and its log σ gets noise as large as the difference between the log σ of
-    neighbours: per dimension the standard deviation of that difference, over √2, estimated from
-    2,000 garments and the garment nearest to each. It is a wardrobe with the shape of the real
-    one and as much detail; what a million *other* garments would add to it, nobody knows from
-    these.
+    Each new posterior starts as a copy of a random garment. Its mean becomes a draw from that
+    garment's posterior, μ + σ⊙ε, and Gaussian noise is added to its log σ. In each dimension, the
+    standard deviation of the noise is that of the difference between neighbours' log σ, divided by
+    √2; we estimate it from 2,000 garments and the nearest garment of each. The result has the
+    shape and the detail of the real wardrobe, but it cannot show what further real garments would
+    add.
+
+    Args:
+        posteriors: the real wardrobe.
+        count: the number of new garments.
+        seed: the seed of all draws.
     """
     count = operator.index(count)
     generator = torch.Generator().manual_seed(operator.index(seed))

@@ -1,6 +1,7 @@
-"""`course.py weights`: retrain the pretrained weights and write down how, and what they reached.
+"""`course.py weights`: retrain the pretrained weights and record their settings and losses.
 
-Weights and facts go to vae_lib/pretrained. An interrupted run goes on where it was.
+The command writes weights and facts to vae_lib/pretrained. If it is interrupted, run it again to
+resume.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from vae_lib.training import fit, mean_terms, permutation_loss, split_validation
 from vae_lib.weights import pretrained_path, save_vae, sha256
 
 BUILD = ROOT / "build" / "weights"
-EPOCHS = {"fashion-mnist": 20, "drawn": 120}  # drawn garments are six times fewer
+EPOCHS = {"fashion-mnist": 20, "drawn": 120}  # there are six times fewer drawn garments
 SEED = 1
 FREE_BITS = 0.5
 
@@ -34,7 +35,19 @@ def trained(
     free_bits: float,
     beta: float = 1.0,
 ) -> VAE:
-    """Return a VAE trained from `seed` for the data set's epochs; Ctrl-C is a KeyboardInterrupt."""
+    """Train a VAE for the data set's number of epochs.
+
+    Args:
+        images: the data set.
+        latent_dim: d, the number of latent dimensions.
+        checkpoint: the file from which an interrupted training resumes.
+        seed: the seed of the first weights and of the training.
+        free_bits: the free bits in nats per latent dimension.
+        beta: the weight of the KL term.
+
+    Raises:
+        KeyboardInterrupt: if the user pressed Ctrl-C.
+    """
     torch.manual_seed(seed)
     vae = VAE(latent_dim)
     history = fit(
@@ -52,7 +65,7 @@ def trained(
 
 
 def train(images: Images, latent_dim: int) -> None:
-    """Train one VAE, save it, and write its facts beside it."""
+    """Train one VAE, and save its weights and a JSON file with its facts."""
     path = pretrained_path(images.name, latent_dim)
     checkpoint = BUILD / f"{path.stem}.checkpoint"
     print(f"{path.stem}: {EPOCHS[images.name]} epochs")
@@ -66,14 +79,14 @@ def train(images: Images, latent_dim: int) -> None:
 
 
 def data_sha256(images: Images) -> str:
-    """Return the SHA-256 of all pixels of a data set, train then test."""
+    """Return the SHA-256 of all pixels of a data set, first training then test images."""
     digest = hashlib.sha256(images.train_images.numpy().tobytes())
     digest.update(images.test_images.numpy().tobytes())
     return digest.hexdigest()
 
 
 def describe(vae: VAE, images: Images) -> dict:
-    """Return what a reader needs to reproduce the weights, and what they reach."""
+    """Return the settings that reproduce the weights, and the losses that they reach."""
     _, validation = split_validation(images.train_images)
     losses = permutation_loss(vae, images.test_images)
     return {
@@ -109,7 +122,7 @@ def main(arguments: list[str]) -> int:
             for latent_dim in [chosen.latent_dim] if chosen.latent_dim else [2, 10]:
                 train(images, latent_dim)
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last finished epoch.")
+        print("\nStopped. Run the same command again to resume from the last complete epoch.")
         return 130
     return 0
 

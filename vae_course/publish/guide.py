@@ -1,13 +1,13 @@
-"""`course.py guide`: write what can be computed into the instructors' guide.
+"""`course.py guide`: update the computed blocks of the instructors' guide.
 
-The guide in `instructors/` is written by hand, but for blocks between two comments,
+The guide in `instructors/` is written by hand, except for the blocks between two comments:
 
     <!-- generated: quiz key -->
     <!-- end -->
 
-which this command fills: run times, quiz keys, what the checks say of wrong answers, and what the
-explorer shows at telling positions. --times 04 also measures how long notebook 04 takes, --times
-alone all of them.
+This command fills the blocks with run times, quiz keys, the messages that checks give for wrong
+answers, and the rows that the explorer shows at chosen positions. `--times 04` also measures the
+run time of notebook 04; `--times` alone measures all notebooks.
 """
 
 import argparse
@@ -39,17 +39,17 @@ PLANE = ([0, 0], [1, 1], [-2, 1], [3, 1], [-1, 3.5], [2, -3])  # z of notebook 0
 
 
 def guide_paths() -> list[Path]:
-    """Return every file of the guide."""
+    """Return the paths of the guide's files, sorted by name."""
     return sorted(FOLDER.glob("*.md"))
 
 
 def notebook_of(guide: Path) -> Path | None:
-    """Return the notebook that a file of the guide is about, if it is about one that exists."""
+    """Return the notebook that a file of the guide describes, or None if there is none."""
     return next((path for path in notebook_paths() if path.stem == guide.stem), None)
 
 
 def sections_of(notebook: Path) -> list[str]:
-    """Return the sections of a notebook, without those that every notebook has."""
+    """Return the section headings of a notebook, except those that every notebook has."""
     cells = nbformat.read(notebook, as_version=4).cells
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     found = re.findall(r"^## (.+)$", prose, flags=re.MULTILINE)
@@ -57,7 +57,7 @@ def sections_of(notebook: Path) -> list[str]:
 
 
 def figures_of(notebook: Path) -> list[tuple[str, str]]:
-    """Return the section and the alt text of every figure, in order."""
+    """Return the section and the alt text of each figure of a notebook, in order."""
     node = nbformat.read(notebook, as_version=4)
     return [
         (section, output.metadata["image/png"]["alt"])
@@ -68,12 +68,12 @@ def figures_of(notebook: Path) -> list[tuple[str, str]]:
 
 
 def minutes_in(text: str) -> dict[str, tuple[int, bool]]:
-    """Return the minutes of each section of a guide, and whether they come on top."""
+    """Return the minutes of each section of a guide, and whether the section is extra."""
     return {name: (int(minutes), bool(extra)) for name, minutes, extra in HEADING.findall(text)}
 
 
 def total_minutes(text: str) -> tuple[int, int]:
-    """Return the minutes of a guide's sections, and the minutes on top."""
+    """Return the total minutes of a guide's regular sections and of its extra sections."""
     found = minutes_in(text).values()
     extras = sum(minutes for minutes, extra in found if extra)
     return sum(minutes for minutes, _ in found) - extras, extras
@@ -83,7 +83,7 @@ def total_minutes(text: str) -> tuple[int, int]:
 
 
 def at_a_glance(guide: Path, text: str) -> str:
-    """Return a table of the sections: minutes, seconds of computing, figures."""
+    """Return a table of the sections with their minutes, CPU seconds and figures."""
     notebook = notebook_of(guide)
     if notebook is None:
         return LATER
@@ -104,7 +104,7 @@ def at_a_glance(guide: Path, text: str) -> str:
 
 
 def all_notebooks(guide: Path, text: str) -> str:
-    """Return the table of the guide's index."""
+    """Return the table of all notebooks for the guide's index."""
     rows = ["| | minutes | on top | computes, s |", "|---|---:|---:|---:|"]
     for path in guide_paths():
         if notebook_of(path) is not None:
@@ -117,7 +117,7 @@ def all_notebooks(guide: Path, text: str) -> str:
 
 
 def wrong_answers(guide: Path, text: str) -> str:
-    """Return, for each exercise, what the check says of the mistakes that it knows."""
+    """Return, for each exercise, the messages for the mistakes that its check recognises."""
     chapter = str(int(guide.stem[:2]))
     parts = []
     for exercise in EXERCISES.values():
@@ -130,12 +130,12 @@ def wrong_answers(guide: Path, text: str) -> str:
 
 
 def in_cell(text: str) -> str:
-    """Return a text that does not end its cell of a Markdown table."""
+    """Escape the characters that would end a cell of a Markdown table."""
     return text.replace("|", "\\|")
 
 
 def quiz_key(guide: Path, text: str) -> str:
-    """Return the questions, the right option of each, and what is said of the others."""
+    """Return the questions with the right option and an explanation of every option."""
     parts = []
     for number, question in enumerate(QUIZZES.get(int(guide.stem[:2]), ()), 1):
         right = question.right()
@@ -159,7 +159,7 @@ def wardrobes() -> dict[str, positions.Wardrobe]:
 
 @cache
 def sights() -> dict[str, dict[str, positions.Sight]]:
-    """Return what is to be seen at each telling position, on each data set."""
+    """Return what the explorer shows at each chosen position, on each data set."""
     chosen = {name: positions.telling_positions(each) for name, each in wardrobes().items()}
     return {
         place: {
@@ -170,14 +170,18 @@ def sights() -> dict[str, dict[str, positions.Sight]]:
 
 
 def position(place: str) -> str:
-    """Return one telling position: the z to paste, and what is then to be seen."""
+    """Return one position: the z to paste, and what the explorer then shows.
+
+    Raises:
+        ValueError: if there is no position of that name.
+    """
     if place not in sights():
         raise ValueError(f"there is no position {place!r}; there are {', '.join(sights())}")
     return positions.position_block(sights()[place])
 
 
 def plane(guide: Path, text: str) -> str:
-    """Return whom each rule names at some z of notebook 01's plane, with its own six garments."""
+    """Return how two rules rank the six garments of notebook 01 at some z of its plane."""
     (path,) = notebook_paths(["01"])
     names: dict = {"torch": torch}
     for cell in nbformat.read(path, as_version=4).cells:
@@ -195,7 +199,11 @@ def plane(guide: Path, text: str) -> str:
 
 
 def rubric(guide: Path, text: str) -> str:
-    """Return what a notebook says under "Rubric", if it has one."""
+    """Return the text under the heading "Rubric" of a notebook.
+
+    Raises:
+        ValueError: if the notebook has no such heading.
+    """
     notebook = notebook_of(guide)
     if notebook is None:
         return LATER
@@ -206,7 +214,7 @@ def rubric(guide: Path, text: str) -> str:
 
 
 def positions_text() -> str:
-    """Return every telling position as a file to keep open in class: a name and a list to paste."""
+    """Return all positions as a text to keep open in class: their names and lists to paste."""
     parts = [
         f"{place}, {name}\n{positions.to_paste(sight.z)}\n"
         for place, each in sights().items()
@@ -216,7 +224,7 @@ def positions_text() -> str:
 
 
 def board_sheet() -> str:
-    """Return the board notes of all notebooks on one sheet, in the order of the course."""
+    """Return one sheet with the board notes of all notebooks, in the order of the course."""
     parts = ["# Board sheet\n\nAll board notes of the guide, made by `python3 course.py guide`."]
     for path in guide_paths():
         text = path.read_text(encoding="utf-8")
@@ -238,7 +246,16 @@ BLOCKS: dict[str, Callable[[Path, str], str]] = {
 
 
 def content_of(name: str, guide: Path, text: str) -> str:
-    """Return what belongs into a block of a file of the guide. Raises a ValueError for a name."""
+    """Return the content of a block of a guide.
+
+    Args:
+        name: the name of the block, from its first comment.
+        guide: the path of the file.
+        text: the text of the file.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
     if name.startswith("position "):
         return position(name.removeprefix("position "))
     if name not in BLOCKS:
@@ -247,7 +264,7 @@ def content_of(name: str, guide: Path, text: str) -> str:
 
 
 def filled(guide: Path, text: str) -> str:
-    """Return a file of the guide with its blocks filled."""
+    """Return the text of a guide with all of its blocks filled."""
     return BLOCK.sub(
         lambda block: f"{block[1]}\n{content_of(block[2], guide, text)}\n\n{block[3]}", text
     )
@@ -257,14 +274,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="course.py guide", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--times", nargs="*", metavar="04", help="run these and measure, or all")
+    parser.add_argument(
+        "--times",
+        nargs="*",
+        metavar="04",
+        help="measure the run times of these notebooks (default: all)",
+    )
     numbers = parser.parse_args(arguments).times
     try:
         paths = notebook_paths(numbers) if numbers is not None else []
     except ValueError as error:
         parser.error(str(error))
     if load_images("auto").name != "fashion-mnist":
-        print("The guide says what is to be seen on Fashion-MNIST, and it is not on this machine.")
+        print("The guide needs Fashion-MNIST, which is not on this machine.")
         return 1
     prepare_kernels()
     for path in paths:

@@ -1,7 +1,7 @@
-"""Positions of the ten sliders that have something to teach, chosen by computation.
+"""Positions of the ten sliders for the instructors' guide, chosen by computation.
 
-For the instructors' guide (`course.py guide`): a z to paste into the explorer, and what is then to
-be seen there, on Fashion-MNIST and on the drawn garments.
+For each position, `course.py guide` writes a z to paste into the explorer and what the explorer
+then shows, on Fashion-MNIST and on the drawn garments.
 """
 
 from collections import Counter
@@ -20,8 +20,8 @@ from vae_lib.objective import kl_to_prior
 DATA_SETS = {"fashion-mnist": "Fashion-MNIST", "drawn": "drawn garments"}
 RULES = ("likelihood", "euclidean", "gate")
 SHOWN = 10  # garments in a row of the explorer
-DRAWS = 1000  # z of each kind, from which the most telling one is taken
-GARMENT = 11  # whose z notebook 00 begins with
+DRAWS = 1000  # candidates of each kind, of which we keep the clearest one
+GARMENT = 11  # notebook 00 starts from its z
 STEPS = (-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0)  # of one slider
 
 Z = list[float]
@@ -35,12 +35,12 @@ def load_wardrobe(name: str) -> Wardrobe:
 
 
 def rounded(z: Tensor) -> Z:
-    """Return z with two decimals: short enough to paste, and no minus zero."""
+    """Round z to two decimals, so that it is short enough to paste, and avoid −0."""
     return [round(value, 2) + 0.0 for value in z.tolist()]
 
 
 def telling_positions(wardrobe: Wardrobe) -> dict[str, Z]:
-    """Return a z for each lesson, by its name; the same on every call."""
+    """Return one z for each lesson, by name. The choice is deterministic."""
     posteriors = wardrobe.index.posteriors
     log_volume = posteriors.std.log().sum(dim=1)
     narrow, wide = log_volume.argmin(), log_volume.argmax()
@@ -59,13 +59,13 @@ def telling_positions(wardrobe: Wardrobe) -> dict[str, Z]:
 
 
 def draws(wardrobe: Wardrobe, source: str) -> Tensor:
-    """Return z of one kind, [DRAWS, 10]."""
+    """Return z from one source of queries, [DRAWS, 10]."""
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)
     return sources[source](DRAWS, torch.Generator().manual_seed(0)).z
 
 
 def disagreement(wardrobe: Wardrobe) -> Tensor:
-    """Return the draw of a posterior whose two winners lie farthest apart, in nats of log q."""
+    """Return the draw for which the two rules' first garments differ most in log q."""
     z = draws(wardrobe, "posterior")
     best = wardrobe.index.search(z, 1).scores[:, 0]
     rival = wardrobe.index.search(z, 1, "euclidean").indices[:, 0]
@@ -75,14 +75,14 @@ def disagreement(wardrobe: Wardrobe) -> Tensor:
 
 
 def hole(wardrobe: Wardrobe) -> Tensor:
-    """Return, of the shorter half of the prior's draws, the one farthest from all garments."""
+    """Return the draw farthest from all garments among the shorter half of the prior's draws."""
     z = draws(wardrobe, "prior")
     short = z[z.norm(dim=1) < z.norm(dim=1).median()]
     return short[wardrobe.index.mahalanobis2(short).argmax()]
 
 
 def two_of_one_hub(wardrobe: Wardrobe) -> tuple[Tensor, Tensor]:
-    """Return the two z whose pictures differ most, of those that one garment answers most often."""
+    """Return the two z with the most different pictures among those that one hub answers."""
     z = draws(wardrobe, "uniform 5")
     winner = wardrobe.index.search(z, 1).indices[:, 0]
     mine = z[winner == winner.bincount().argmax()]
@@ -95,13 +95,21 @@ def two_of_one_hub(wardrobe: Wardrobe) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Sight:
-    """What is to be seen at a z."""
+    """What the explorer shows at a z.
+
+    Attributes:
+        wardrobe: the model, the index and the images.
+        z: the position of the sliders.
+        answer: the answers of all rules.
+        pixel_distance: the pixel distance of each rule's first garment, and the smallest of all.
+        looks_like: the garment with the smallest pixel distance.
+    """
 
     wardrobe: Wardrobe
     z: Z
     answer: Answer
-    pixel_distance: dict[str, float]  # of the first garment by each rule, and the least of all
-    looks_like: int  # the garment with that least pixel distance
+    pixel_distance: dict[str, float]
+    looks_like: int
 
     def class_of(self, garment: int) -> str:
         """Return the name of a garment's class."""
@@ -118,7 +126,7 @@ class Sight:
 
 
 def look(wardrobe: Wardrobe, z: Z) -> Sight:
-    """Set the sliders to z, and look."""
+    """Return what the explorer shows when its sliders are at z."""
     answer = ask(wardrobe.vae, wardrobe.index, z, RULES, SHOWN)
     with torch.no_grad():
         picture = wardrobe.vae.decode(torch.tensor([z]))  # [1, 1, 28, 28]
@@ -132,7 +140,7 @@ def look(wardrobe: Wardrobe, z: Z) -> Sight:
 
 
 def row(sight: Sight, rule: str) -> str:
-    """Return the first garment by a rule, and the classes of its ten."""
+    """Describe the first garment by a rule, and count the classes of its ten."""
     neighbors = sight.answer.neighbors[rule]
     classes = Counter(sight.class_of(garment) for garment in neighbors.indices.tolist())
     ten = ", ".join(f"{count} {name}" for name, count in classes.most_common())
@@ -141,7 +149,7 @@ def row(sight: Sight, rule: str) -> str:
 
 
 def lines(sight: Sight) -> dict[str, str]:
-    """Return everything that there is to say of a z, by its title."""
+    """Return all facts about a position, by title."""
     length = torch.tensor(sight.z).norm().item()
     pixels = [f"{sight.pixel_distance[rule]:.0f}" for rule in (*RULES, "pixel-nearest")]
     return {
@@ -164,8 +172,8 @@ def to_paste(z: Z) -> str:
 
 
 def position_block(sights: dict[str, Sight]) -> str:
-    """Return the Markdown of one position: a z to paste for each data set, and what follows."""
-    pastes: dict[str, list[str]] = {}  # one block for both data sets, where they take the same z
+    """Return the Markdown of one position: a z to paste for each data set, and a table of facts."""
+    pastes: dict[str, list[str]] = {}  # the data sets share a block if z is the same
     for name, sight in sights.items():
         pastes.setdefault(to_paste(sight.z), []).append(DATA_SETS[name])
     blocks = [f"{' and '.join(on)}:\n\n```python\n{z}\n```\n\n" for z, on in pastes.items()]
@@ -176,7 +184,7 @@ def position_block(sights: dict[str, Sight]) -> str:
 
 
 def sweep_block(wardrobes: dict[str, Wardrobe]) -> str:
-    """Return what one step of the strongest and of the weakest slider does to the rows."""
+    """Return a table of how many garments stay in the row after a step of one slider."""
     table = ["| | slider | " + " | ".join(f"{step:+g}" if step else "0" for step in STEPS) + " |"]
     table += ["|---" * (2 + len(STEPS)) + "|"]
     for name, wardrobe in wardrobes.items():
@@ -195,7 +203,7 @@ def strongest_and_weakest(wardrobe: Wardrobe) -> tuple[int, int]:
 
 
 def kept_in_row(wardrobe: Wardrobe, j: int) -> list[int]:
-    """Return how many of GARMENT's ten nearest by likelihood stay, after steps of slider j."""
+    """Return how many of GARMENT's ten nearest by likelihood remain after each step of slider j."""
     z = torch.tensor(rounded(wardrobe.index.posteriors.mean[GARMENT])).repeat(len(STEPS), 1)
     z[:, j] += torch.tensor(STEPS)
     rows = wardrobe.index.search(z, SHOWN).indices.tolist()

@@ -1,4 +1,4 @@
-"""The references, read from references.bib."""
+"""Read references.bib and format its entries."""
 
 import re
 
@@ -8,7 +8,7 @@ BIBLIOGRAPHY = ROOT / "references.bib"
 
 
 def references() -> dict[str, dict[str, str]]:
-    """Return the fields of every reference (title, year, author ...), by its key."""
+    """Return the fields of each reference, such as title, year and author, by its key."""
     text = BIBLIOGRAPHY.read_text(encoding="utf-8")
     found = {}
     for entry in re.split(r"^@\w+", text, flags=re.MULTILINE)[1:]:
@@ -19,7 +19,7 @@ def references() -> dict[str, dict[str, str]]:
 
 
 def as_markdown(reference: dict[str, str]) -> str:
-    """Return authors, title, year and venue in one line."""
+    """Format a reference as one line of Markdown: authors, title, year and venue."""
     authors = " and ".join(_first_name_first(a) for a in reference.get("author", "").split(" and "))
     authors = re.sub(" and (?=.* and )", ", ", authors)
     venues = ("journal", "booktitle", "publisher", "howpublished")

@@ -1,7 +1,7 @@
-"""How long each notebook computes, section by section: for the instructors' guide.
+"""Measure the run time of each section of a notebook, for the instructors' guide.
 
-Measured, never typed. It is the CPU time of the kernel, since the clock on the wall says more of
-what else the machine had to do; one core that does nothing else needs about as long.
+We measure the CPU time of the kernel, because the elapsed time also depends on the machine's other
+work. On an idle core the two are about equal.
 """
 
 import itertools
@@ -23,12 +23,12 @@ CLOCK = "print(__import__('time').process_time())"  # leaves no name behind in t
 
 
 def machine() -> str:
-    """Return what a reader has to know of the machine."""
+    """Describe the machine on which the times were measured."""
     return f"{platform.system()}, {cpu_name()}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
 def section_of_each_cell(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return the heading, of the second level, that each cell stands under."""
+    """Return the second-level heading above each cell of a notebook."""
     found, current = [], ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -39,7 +39,7 @@ def section_of_each_cell(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def with_clock(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a notebook with a look at the clock after each cell of code."""
+    """Return a copy of a notebook that prints the CPU time after each code cell."""
     clocked = nbformat.v4.new_notebook(metadata=notebook.metadata)
     for cell in notebook.cells:
         clocked.cells.append(cell)
@@ -49,13 +49,19 @@ def with_clock(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def measure(path: Path) -> dict:
-    """Run a notebook from a fresh kernel; return its CPU seconds, in all and in each section.
+    """Run a notebook in a new kernel and measure its CPU time.
 
-    The start of Python and the imports count for the section of the first cell.
+    The start of Python and the imports count towards the section of the first cell.
+
+    Args:
+        path: the notebook.
+
+    Returns:
+        The machine, the total in seconds, and the seconds of each section.
     """
     notebook = with_clock(nbformat.read(path, as_version=4))
     place = {"metadata": {"path": str(path.parent)}}
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the kernel: threads that wait would count as well
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the kernel, because waiting threads use CPU time
     NotebookClient(notebook, timeout=600, resources=place).execute()
     places = section_of_each_cell(notebook)
     readings = [
@@ -71,12 +77,12 @@ def measure(path: Path) -> dict:
 
 
 def load() -> dict[str, dict]:
-    """Return what was measured, by the notebook's stem."""
+    """Return the stored run times by the name of the notebook, without its suffix."""
     return json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
 
 
 def store(path: Path, times: dict) -> None:
-    """Put one notebook's times beside those of the others."""
+    """Store the run times of one notebook and keep those of the others."""
     everything = dict(sorted({**load(), path.stem: times}.items()))
     text = json.dumps(everything, indent=1, ensure_ascii=False)
     write_text_atomically(MEASURED, text + "\n")

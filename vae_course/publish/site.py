@@ -1,9 +1,9 @@
-"""`course.py site`: a static site from what the notebooks store, in build/site.
+"""`course.py site`: build a static site from the stored notebooks, in build/site.
 
-Sphinx (docs/conf.py) reads a folder of sources that is put together here: the README as the front
-page, the notebooks, the glossary, and two pages that are made from other files, the references and
-the library reference. No notebook is executed, and the site asks no other host for anything. The
-playground is built beside the pages.
+This module collects the sources for Sphinx (docs/conf.py): the README as the front page, the
+notebooks, the glossary, and two generated pages, the references and the library reference. It
+executes no notebook, and the site loads nothing from other hosts. The playground is part of the
+site.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_course.exer
 
 
 def gather(folder: Path) -> None:
-    """Fill a folder with everything that Sphinx reads."""
+    """Write all of Sphinx's sources into a folder."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
         "README.md": without_dead_links(readme, ROOT),
@@ -48,12 +48,12 @@ def gather(folder: Path) -> None:
 
 
 def pictures() -> list[Path]:
-    """Return the README's pictures."""
+    """Return the paths of the README's pictures."""
     return sorted((ROOT / "docs").glob("*.png"))
 
 
 def without_dead_links(markdown: str, folder: Path) -> str:
-    """Keep the text alone of a link to a file of ours that is not on the site: LICENSE, say."""
+    """Replace links to files that are not on the site, such as LICENSE, by their texts."""
     published = [BENCHMARK, *notebook_paths(), *pictures()]
 
     def checked(link: re.Match) -> str:
@@ -65,7 +65,7 @@ def without_dead_links(markdown: str, folder: Path) -> str:
 
 
 def notebook_page(path: Path) -> str:
-    """Return a notebook whose pictures have their alt text where MyST-NB looks for it."""
+    """Return a notebook with each picture's alt text in the place where MyST-NB reads it."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -77,7 +77,7 @@ def notebook_page(path: Path) -> str:
 
 
 def references_page() -> str:
-    """Return the list of references, each with the notebooks that quote it."""
+    """Return a page that lists the references, each with the notebooks that cite it."""
     texts = {path: path.read_text(encoding="utf-8") for path in notebook_paths()}
     lines = ["# References", ""]
     for reference in sorted(references().values(), key=lambda r: (r["year"], r["title"])):
@@ -88,7 +88,7 @@ def references_page() -> str:
 
 
 def library_page() -> str:
-    """Return the page of all public names, in the order in which the packages import them."""
+    """Return the library reference: all public names, in the order of the packages' imports."""
     lines = [":tocdepth: 3", "", *heading("Library reference", "=")]
     for name in PACKAGES:
         package = importlib.import_module(name)
@@ -113,10 +113,12 @@ def heading(text: str, underline: str) -> list[str]:
 
 
 def build(site: Path) -> bool:
-    """Build the site into a folder and return whether all went well, without a single warning.
+    """Build the site and return whether Sphinx finished without a warning.
 
-    All pages are read anew, since a page that was read before would keep its warnings to itself.
-    `site` is replaced when the new one is whole.
+    Sphinx reads all pages again on each build, because it repeats no warning for a cached page.
+
+    Args:
+        site: the folder to write. It is replaced only after a complete build.
     """
     from sphinx.cmd.build import main as sphinx
 
@@ -141,7 +143,9 @@ def main(arguments: list[str]) -> int:
         print(f"course.py site: {error}", file=sys.stderr)
         return 1
     if not build(SITE):
-        print("course.py site: see the warnings above; build/site is as it was.", file=sys.stderr)
+        print(
+            "course.py site: see the warnings above; build/site was not changed.", file=sys.stderr
+        )
         return 1
     print(f"The site: {(SITE / 'index.html').as_uri()}")
     return 0

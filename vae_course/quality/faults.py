@@ -1,8 +1,8 @@
-"""`course.py faults`: what can go wrong, many times; too long for every push, so CI runs it weekly.
+"""`course.py faults`: repeat the fault tests many times. CI runs this command once a week.
 
-Every fault of tests/test_faults.py (a process killed at a random moment, a full disk, a broken
-network) happens 20 times, and thousands of bad inputs are tried; a table tells what was lost. Last,
-every notebook is run three times, with one thread and with two: does it print the same?
+The command repeats each fault of tests/test_faults.py (a process killed at a random moment, a full
+disk, a broken network) 20 times, tries thousands of bad inputs, and prints a table of losses. Then
+it runs every notebook three times, with one thread and with two, and compares the printed text.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from vae_course.quality.determinism import same_text
 
 
 def table(report: Path) -> str:
-    """Return a line for each test of a report: how often it ran, and how often it failed."""
+    """Return a table of how often each test of a JUnit report ran and failed."""
     runs: Counter[str] = Counter()
     losses: Counter[str] = Counter()
     skipped: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""`course.py mutations [--only NAME ...]`: break the code in ways that matter; is each noticed?
+"""`course.py mutations [--only NAME ...]`: check that the tests notice changes of the code.
 
-Every mutant of mutants.toml is made in a copy of the course, never in this folder, and there
-the tests named with it have to fail: by an assertion that does not hold, or by a notebook's output
-that is another than the stored one. An import that fails, or code that breaks down, proves nothing.
+The command applies each mutant of mutants.toml to a copy of the course, never to this folder, and
+runs the mutant's tests there. At least one must fail by an assertion, or because a notebook's
+output differs from the stored one. Any other error, such as a failed import, proves nothing.
 """
 
 import argparse
@@ -33,18 +33,21 @@ from vae_lib.progress import progress_bar
 MUTANTS = Path(__file__).with_name("mutants.toml")
 REPORT = ROOT / "build" / "mutations"
 OURS = ("vae_lib", "vae_course", "tests", "course")  # modules that a mutant can change
-SAID_ONCE = "vae_lib._torchvision"  # tells torch of operators, which can be told but once
+SAID_ONCE = "vae_lib._torchvision"  # registers operators with torch, which is possible only once
 NOT_COPIED = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "data")
-SECONDS = 600  # for the tests of one mutant; one that hangs is stopped
+SECONDS = 600  # time limit for the tests of one mutant
 DEAD, SURVIVED, ERROR = "dead", "SURVIVED", "ERROR"
 
 
 class MutantError(Exception):
-    """A mutant that cannot be made, or a test that fails without any: the report would lie."""
+    """A mutant cannot be applied, or a test fails without a mutant."""
 
 
 class Mutant(NamedTuple):
-    """A change: `old`, which occurs exactly once in `file`, becomes `new`; `tests` have to fail."""
+    """A change of the code: replace the only occurrence of `old` in `file` by `new`.
+
+    At least one of `tests` must then fail.
+    """
 
     name: str
     file: str
@@ -54,7 +57,7 @@ class Mutant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant, by which test, and what that test said."""
+    """The result for one mutant, with the test that decided it and that test's message."""
 
     mutant: str
     file: str
@@ -72,12 +75,16 @@ def load_mutants(path: Path = MUTANTS) -> dict[str, Mutant]:
 
 
 def cell_sources(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """Return the cells in which a notebook's code stands."""
+    """Return the code cells of a notebook."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def mutated(mutant: Mutant, text: str) -> str:
-    """Return the text of a file with the change made. Raises a MutantError where it can't be."""
+    """Return the text of a file with the mutant applied.
+
+    Raises:
+        MutantError: if `old` does not occur exactly once, or the result is not valid Python.
+    """
     notebook = None
     if mutant.file.endswith(".ipynb"):  # its code alone, not what it printed
         notebook = nbformat.reads(text, as_version=4)
@@ -102,7 +109,7 @@ def mutated(mutant: Mutant, text: str) -> str:
 
 @contextlib.contextmanager
 def applied(mutant: Mutant, copy: Path) -> Iterator[None]:
-    """Make a change in the copy, and take it back."""
+    """Apply a mutant to the copy, and restore the file afterwards."""
     path = copy / mutant.file
     before = path.read_bytes()
     path.write_text(mutated(mutant, before.decode()), encoding="utf-8")
@@ -113,9 +120,16 @@ def applied(mutant: Mutant, copy: Path) -> Iterator[None]:
 
 
 def run_tests(copy: Path, tests: Sequence[str]) -> dict | None:
-    """Run tests in the copy up to the first failure; return what the judge found, if it could.
+    """Run tests in the copy up to the first failure.
 
-    In a process forked from this one, which has imported torch and the rest already.
+    The tests run in a fork of this process, which has already imported torch.
+
+    Args:
+        copy: the copy of the course.
+        tests: the arguments for pytest.
+
+    Returns:
+        The results that the plugin `outcomes` recorded, or None if pytest could not start.
     """
     found = copy / "verdict.json"
     found.unlink(missing_ok=True)
@@ -133,7 +147,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> dict | None:
 
 
 def _pytest(copy: Path, tests: Sequence[str], found: Path) -> None:
-    """Run pytest as if started in the copy: with its modules, and nothing of ours."""
+    """Run pytest with the modules of the copy instead of those of this folder."""
     log = os.open(copy / "pytest.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -142,7 +156,7 @@ def _pytest(copy: Path, tests: Sequence[str], found: Path) -> None:
         if name.partition(".")[0] in OURS and name != SAID_ONCE:
             del sys.modules[name]
     sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
-    sys.dont_write_bytecode = True  # or code of the same length and second would be kept
+    sys.dont_write_bytecode = True  # bytecode would hide a change within the same second
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "vae_course.quality.outcomes"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
     os.environ.update(VERDICT=str(found), PYTHONPATH=str(copy))  # the latter for kernels
@@ -153,7 +167,7 @@ def _pytest(copy: Path, tests: Sequence[str], found: Path) -> None:
 
 
 def judge(mutant: Mutant, copy: Path) -> Verdict:
-    """Tell whether the tests of a mutant notice it."""
+    """Apply a mutant, run its tests and return the verdict."""
     started = time.monotonic()
     with applied(mutant, copy):
         found = run_tests(copy, mutant.tests)
@@ -168,7 +182,11 @@ def judge(mutant: Mutant, copy: Path) -> Verdict:
 
 
 def require_all_pass(copy: Path, mutants: Sequence[Mutant]) -> None:
-    """Raise a MutantError unless every test passes in the copy as it is, and none is skipped."""
+    """Check that all tests of the mutants pass in the unchanged copy.
+
+    Raises:
+        MutantError: if a test fails or is skipped.
+    """
     tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
     notebooks = [test for test in tests if test.endswith(".ipynb")]
     units = [test for test in tests if test not in notebooks]
@@ -197,7 +215,15 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def examine(root: Path, mutants: Sequence[Mutant]) -> list[Verdict]:
-    """Judge every mutant in a copy of `root`; raises a MutantError before any work is done."""
+    """Judge every mutant in a copy of the course.
+
+    Args:
+        root: the folder of the course, which stays unchanged.
+        mutants: the mutants to apply.
+
+    Raises:
+        MutantError: if a mutant cannot be applied, or a test fails without one.
+    """
     for mutant in mutants:
         mutated(mutant, (root / mutant.file).read_text(encoding="utf-8"))
     verdicts = []
@@ -228,9 +254,11 @@ def main(arguments: list[str]) -> int:
     if not strict_here(load_images("auto").name):
         print("mutations: the notebooks can be compared on Linux with Fashion-MNIST alone")
         return 1
-    os.environ["VAE_LIB_DATA"] = str(default_root())  # perhaps in this folder, and not copied
+    os.environ["VAE_LIB_DATA"] = str(
+        default_root()
+    )  # may lie in this folder, of which we do not copy the data
     prepare_kernels()
-    tqdm.tqdm.monitor_interval = 0  # no thread of its own: we fork
+    tqdm.tqdm.monitor_interval = 0  # no monitor thread, because we fork
     try:
         verdicts = examine(ROOT, [known[name] for name in names or known])
     except MutantError as error:
