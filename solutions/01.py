@@ -24,3 +24,9 @@ def my_draw(mean, std, eps):
 def my_kl(mean, std):
     terms = 0.5 * (mean**2 + std**2 - 1 - (std**2).log())  # [B, d]
     return terms.sum(dim=-1)
+
+
+# %% 1.4
+
+# on the far side of A, seen from B, just outside the curve on which the likelihoods tie
+my_z = [-1.7, 0.0]

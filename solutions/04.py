@@ -19,3 +19,16 @@ my_std = [[1.0, 4.0], [2.0, 2.0], [0.5, 8.0]]
 def my_probabilities(log_likelihood, best):
     log_total = log_likelihood.logsumexp(dim=0)  # over all N garments
     return (log_likelihood[best] - log_total).exp()
+
+
+# %% 4.4
+
+
+def my_split(mean, std):
+    generator = torch.Generator().manual_seed(0)
+    tried = 6 * torch.rand(2000, mean.shape[1], generator=generator).double() - 3  # [T, d]
+    scaled = (tried[:, None] - mean) / std  # [T, N, d]
+    winner = (-0.5 * scaled**2 - std.log()).sum(dim=2).argmax(dim=1)  # [T]
+    distance = torch.cdist(tried, mean)  # [T, N]
+    place = (distance < distance.gather(1, winner[:, None])).sum(dim=1)  # [T]
+    return tried[place.argmax()]

@@ -3,20 +3,36 @@
 # %% 6.1
 
 
-def my_lift(mean, std):
-    # −½ (z − μ)²/σ² = −½ z²/σ² + z μ/σ² − ½ μ²/σ², and what has no z in it is the constant
-    constant = -0.5 * (mean / std) ** 2 - (std * (2 * torch.pi) ** 0.5).log()  # [N, d]
-    return torch.cat([-0.5 / std**2, mean / std**2, constant.sum(dim=1, keepdim=True)], dim=1)
+def my_unlift(lifted):
+    d = lifted.shape[1] // 2
+    variance = -0.5 / lifted[:, :d]  # what meets z² is −1 / (2σ²)
+    mean = lifted[:, d : 2 * d] * variance  # what meets z is μ / σ²
+    return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 # %% 6.2
 
 
-def my_recall(found, exact):
+def my_margin(found, exact):
     common = found[:, :, None] == exact[:, None, :]  # [Q, k, k]
-    return common.any(dim=1).double().mean()
+    recalls = common.any(dim=1).double().mean(dim=1)  # [Q]
+    return 1.96 * recalls.std() / len(recalls) ** 0.5
 
 
 # %% 6.3
 
-my_gigabytes = 1e9 * (2 * 10 + 1) * 4 / 1e9
+my_millions = 16e9 / ((2 * 16 + 1) * 4 + 8) / 1e6
+
+# %% 6.4
+
+
+def my_search_in_blocks(z, blocks, k):
+    scores, indices, start = torch.empty(0), torch.empty(0, dtype=torch.int64), 0
+    for mean, std in blocks:
+        score = (-0.5 * ((z - mean) / std) ** 2 - std.log()).sum(dim=1)  # [n]
+        scores = torch.cat([scores, score])
+        indices = torch.cat([indices, start + torch.arange(len(mean))])
+        kept = scores.topk(min(k, len(scores))).indices  # of those so far
+        scores, indices = scores[kept], indices[kept]
+        start += len(mean)
+    return indices

@@ -36,7 +36,7 @@ with warnings.catch_warnings():
     from nbgrader.nbgraderformat import MetadataValidator
 
     from vae_course.grading import assignment, grade
-    from vae_course.grading.course import Course
+    from vae_course.grading.gradebook import Course
     from vae_course.grading.judge import judge
 
 ROOT = Path(__file__).parents[1]

@@ -3,36 +3,15 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vae_course.exercises.checking import Case, Exercise, Mistake
+from vae_course.exercises.cases import normal, numbers, pick, random_gaussians, shown
+from vae_course.exercises.exercise import Case, Exercise, Mistake
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
-
-def numbers(*rows: object) -> Tensor:
-    """Return numbers as a float64 tensor."""
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def random_gaussians(generator: Generator, garments: int, d: int) -> tuple[Tensor, Tensor]:
-    """Return random means and standard deviations, none of them near 1, float64 [N, d]."""
-    shape = (garments, d)
-    mean = torch.randn(shape, generator=generator, dtype=torch.float64)
-    std = 0.2 + 0.6 * torch.rand(shape, generator=generator, dtype=torch.float64)
-    return mean, std
-
-
-def pick(generator: Generator, *values: float) -> float:
-    """Return one of the values, at random."""
-    return values[int(torch.randint(len(values), (), generator=generator))]
-
-
-def said(value: float) -> str:
-    """Return a number as it stands in a sentence."""
-    return f"{value:.4g}".replace("-", "−")
 
 
 # --- 1.1 ------------------------------------------------------------------------------------------
@@ -46,21 +25,23 @@ def true_log_density(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def log_density_cases(
     generator: Generator, z: float = 2.0, mean: float = 1.0, std: float = 0.5
 ) -> list[Case]:
-    """One garment in one dimension, then several in three and five dimensions."""
+    """Draw one garment in one dimension, and several in three and five dimensions."""
     cases = [Case("the example", (numbers(z), numbers([mean]), numbers([std])))]
     for d in (3, 5):
         means, stds = random_gaussians(generator, 4, d)
-        code = torch.randn(d, generator=generator, dtype=torch.float64)
+        code = normal(generator, d)
         cases.append(Case("several garments and dimensions", (code, means, stds)))
     return cases
 
 
 def log_density_variant(generator: Generator) -> Exercise:
-    """Draw another example."""
+    """Draw the exercise with another example."""
     z, mean = pick(generator, 0.5, 1.5, 2.5), pick(generator, -2.0, -1.0, 3.0)
     std = pick(generator, 0.4, 0.8, 1.25)
     value = float(true_log_density(numbers(z), numbers(mean), numbers(std)))
-    example = f"(For z = {said(z)}, μ = {said(mean)}, σ = {said(std)} it is {said(value)} nats.)"
+    example = (
+        f"(For z = {shown(z)}, μ = {shown(mean)}, σ = {shown(std)} it is {shown(value)} nats.)"
+    )
     return replace(
         LOG_DENSITY,
         ask=LOG_DENSITY_ASK + example,
@@ -96,29 +77,29 @@ LOG_DENSITY = Exercise(
         Mistake(
             lambda z, mean, std: (_terms(z, mean, std) - std.log()).sum(-1),
             "log σ² where log σ belongs",
-            "The width of the bell is σ. Its logarithm counts once.",
+            "The density is divided by σ, not by σ². What is the logarithm of 1/σ?",
         ),
         Mistake(
             lambda z, mean, std: (-0.5 * (z - mean) ** 2 / std - std.log() - HALF_LOG_2PI).sum(-1),
             "a squared distance that is divided by σ",
-            "The distance is measured in units of σ first, and squared after that.",
+            "Divide the distance by σ first, then square it.",
         ),
         Mistake(
             lambda z, mean, std: (-0.5 * (z - mean) ** 2 * std**2 - std.log() - HALF_LOG_2PI).sum(
                 -1
             ),
             "a squared distance that is multiplied by σ²",
-            "Python takes `a / 2 * b` for (a / 2) · b. Where do brackets belong?",
+            "Python reads `a / 2 * b` as (a / 2) · b. Where do brackets belong?",
         ),
         Mistake(
             lambda z, mean, std: (-0.5 * (z - mean) ** 2 - std.log() - HALF_LOG_2PI).sum(-1),
             "a distance that is not divided by σ",
-            "A step of 0.1 is long for a sharp garment and short for a wide one.",
+            "A step of 0.1 is long for a narrow garment and short for a wide one.",
         ),
         Mistake(
             lambda z, mean, std: (_terms(z, mean, std) + std.log()).sum(-1),
             "a dropped log σ",
-            "A wide bell is a flat one, because its area is 1. Which term says so?",
+            "A wide bell is flat, because the area under it is 1. Which term accounts for this?",
         ),
         Mistake(
             lambda z, mean, std: (_terms(z, mean, std) + 2 * std.log()).sum(-1),
@@ -143,7 +124,7 @@ LOG_DENSITY = Exercise(
         Mistake(
             lambda z, mean, std: (_terms(z, mean, std) + HALF_LOG_2PI).sum(-1),
             "a dropped constant, the one with 2π",
-            "The ranking would survive it, but the area under the density would not be 1.",
+            "The ranking of garments stays the same, but the area under the density is not 1.",
         ),
         Mistake(
             lambda z, mean, std: (_terms(z, mean, std) + HALF_LOG_2PI).sum(-1) - HALF_LOG_2PI,
@@ -163,17 +144,17 @@ LOG_DENSITY = Exercise(
         Mistake(
             _terms,
             "one number for each dimension",
-            "Each garment gets a single number. How do the dimensions come together?",
+            "Each garment gets a single number. How do you combine its dimensions?",
         ),
         Mistake(
             lambda z, mean, std: _terms(z, mean, std).sum(-1).exp(),
             "the density instead of its logarithm",
-            "Nats are asked for. Leave out the last step.",
+            "The exercise asks for nats. Leave out the last step.",
         ),
         Mistake(
             lambda z, mean, std: -_terms(z, mean, std).sum(-1),
             "the negative of the log density",
-            "That is a loss, and small where z fits well. A log density is large there.",
+            "That is a loss, which is small where z fits well. A log density is large there.",
         ),
     ),
 )
@@ -182,9 +163,9 @@ LOG_DENSITY = Exercise(
 
 
 def draw_cases(generator: Generator) -> list[Case]:
-    """A case to do in the head, then a batch."""
+    """Draw one case for mental arithmetic, and a batch."""
     mean, std = random_gaussians(generator, 6, 4)
-    eps = torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    eps = normal(generator, 6, 4)
     example = (numbers([1.0, -2.0]), numbers([0.5, 3.0]), numbers([2.0, -1.0]))
     return [Case("the example", example), Case("a batch", (mean, std, eps))]
 
@@ -207,12 +188,12 @@ DRAW = Exercise(
         Mistake(
             lambda mean, std, eps: mean + std**2 * eps,
             "a draw scaled by the variance",
-            "If ε has the standard deviation 1, what does a · ε have?",
+            "If ε has the standard deviation 1, what is the standard deviation of a · ε?",
         ),
         Mistake(
             lambda mean, std, eps: mean + std.sqrt() * eps,
             "a draw scaled by the root of σ",
-            "`std` is σ already; there is no variance left to take the root of.",
+            "`std` is already σ, so it needs no root.",
         ),
         Mistake(
             lambda mean, std, eps: mean + (0.5 * std).exp() * eps,
@@ -222,12 +203,12 @@ DRAW = Exercise(
         Mistake(
             lambda mean, std, eps: mean + eps,
             "ε added without being scaled",
-            "All garments would get clouds of the same size.",
+            "This gives all garments clouds of the same size.",
         ),
         Mistake(
             lambda mean, std, eps: std * eps,
             "a draw without its mean",
-            "Every cloud would lie around 0.",
+            "This puts every cloud around 0.",
         ),
         Mistake(
             lambda mean, std, eps: (mean + eps) * std,
@@ -237,17 +218,17 @@ DRAW = Exercise(
         Mistake(
             lambda mean, std, eps: mean + std,
             "a draw without ε",
-            "The same z would come out every time.",
+            "This gives the same z every time.",
         ),
         Mistake(
             lambda mean, std, eps: mean - std * eps,
             "a minus where a plus belongs",
-            "As ε is symmetric, the cloud is right, but the draw is that of −ε.",
+            "The cloud as a whole is right, but this z belongs to −ε.",
         ),
         Mistake(
             lambda mean, std, eps: (eps - mean) / std,
-            "the way back, from z to ε",
-            "Here ε is given and z is asked for.",
+            "the inverse, which computes ε from z",
+            "Here ε is given, and the exercise asks for z.",
         ),
     ),
 )
@@ -262,7 +243,7 @@ def true_kl(mean: Tensor, std: Tensor) -> Tensor:
 
 
 def kl_cases(generator: Generator, mean: float = 1.0, std: float = 0.5) -> list[Case]:
-    """One garment in one dimension, then two batches."""
+    """Draw one garment in one dimension, and two batches."""
     batches = [random_gaussians(generator, 4, d) for d in (3, 5)]
     return [
         Case("the example", (numbers([mean]), numbers([std]))),
@@ -271,10 +252,10 @@ def kl_cases(generator: Generator, mean: float = 1.0, std: float = 0.5) -> list[
 
 
 def kl_variant(generator: Generator) -> Exercise:
-    """Draw another example."""
+    """Draw the exercise with another example."""
     mean, std = pick(generator, -2.0, -1.5, 0.5, 1.5), pick(generator, 0.25, 0.75, 1.5)
     value = float(true_kl(numbers(mean), numbers(std)))
-    example = f"(For μ = {said(mean)} and σ = {said(std)} it is {said(value)} nats.)"
+    example = f"(For μ = {shown(mean)} and σ = {shown(std)} it is {shown(value)} nats.)"
     return replace(KL, ask=KL_ASK + example, cases=lambda generator: kl_cases(generator, mean, std))
 
 
@@ -311,12 +292,12 @@ KL = Exercise(
         Mistake(
             lambda mean, std: (_kl_terms(mean, std) - std.log()).sum(-1),
             "log σ² where log σ belongs, outside the bracket",
-            "If the ½ does not reach the logarithm, whose logarithm is it?",
+            "Multiply the ½ into the bracket. What does ½ log σ² become?",
         ),
         Mistake(
             lambda mean, std: (_kl_terms(mean, std) + 2 * std.log()).sum(-1),
             "log σ² with the wrong sign",
-            'To say "exactly here" is to say much: a small σ must be expensive.',
+            "A narrow posterior says a lot about z, so a small σ must cost many nats.",
         ),
         Mistake(
             lambda mean, std: (_kl_terms(mean, std) + std.log()).sum(-1),
@@ -326,7 +307,7 @@ KL = Exercise(
         Mistake(
             lambda mean, std: 0.5 * (mean**2 + std - 1 - 2 * std.log()).sum(-1),
             "σ where σ² belongs",
-            "E z² = μ² + … what, for z = μ + σε?",
+            "For z = μ + σε, what is the average of z²?",
         ),
         Mistake(
             lambda mean, std: 0.5 * (mean + std**2 - 1 - 2 * std.log()).sum(-1),
@@ -341,7 +322,7 @@ KL = Exercise(
         Mistake(
             lambda mean, std: (_kl_terms(mean, std) + 0.5).sum(-1) - 0.5,
             "the −1 counted once instead of once in each dimension",
-            "For q equal to the prior, in five dimensions: what must the KL be, and what is yours?",
+            "Try q equal to the prior, in five dimensions. The KL must be 0. What is yours?",
         ),
         Mistake(
             lambda mean, std: _kl_terms(mean, std).mean(-1),
@@ -351,12 +332,12 @@ KL = Exercise(
         Mistake(
             lambda mean, std: -_kl_terms(mean, std).sum(-1),
             "the KL with its sign swapped",
-            "A KL is never negative. Many programs print −½ (1 + log σ² − μ² − σ²): same thing.",
+            "A KL is never negative. Check the sign before the bracket and inside it.",
         ),
         Mistake(
             lambda mean, std: 0.5 * ((1 + mean**2) / std**2 - 1 + 2 * std.log()).sum(-1),
             "the KL the other way round, KL(prior ‖ q)",
-            "Average over draws of the first of the two, which is q.",
+            "In KL(q ‖ p) the average is over draws from the first of the two, q.",
         ),
         Mistake(
             lambda mean, std: _kl_terms(mean, std).sum(),
@@ -366,14 +347,83 @@ KL = Exercise(
         Mistake(
             lambda mean, std: _kl_terms(mean, std).sum(-1).mean(),
             "a mean over the images",
-            "That is what a loss does later. Here each image keeps its own KL.",
+            "A loss averages over images later. Here each image keeps its own KL.",
         ),
         Mistake(
             _kl_terms,
             "one number for each dimension",
-            "Each image gets a single number. How do the dimensions come together?",
+            "Each image gets a single number. How do you combine its dimensions?",
         ),
     ),
 )
 
-EXERCISES = (LOG_DENSITY, DRAW, KL)
+# --- 1.4 ------------------------------------------------------------------------------------------
+
+MEANS, STDS = numbers([0.0, 0.0], [3.0, 0.0]), numbers([0.5, 0.5], [2.0, 2.0])  # A and B
+TIMES_NEARER = 2.5  # counts as right; 2.81 is the most that is possible
+
+
+def disagreement(z: Tensor) -> Tensor:
+    """Return whether the likelihood names B, and how many times nearer A is, for exercise 1.4."""
+    log_a, log_b = true_log_density(z, MEANS, STDS)
+    distance_a, distance_b = (z - MEANS).norm(dim=1)
+    names_b = (log_b > log_a).double()
+    return torch.stack([names_b, names_b * distance_b / distance_a / TIMES_NEARER])
+
+
+def _is_right_of_a(z: np.ndarray) -> bool:
+    return z[0] > -0.5 * abs(z[1])
+
+
+DISAGREEMENT = Exercise(
+    id="1.4",
+    title="a z on which the two rules disagree",
+    ask=(
+        "Garment A has the mean (0, 0) and σ = (½, ½). Garment B has the mean (3, 0) and "
+        "σ = (2, 2). Find a z that is much nearer to the mean of A, although the likelihood names "
+        "B. Your score is the distance from z to the mean of B, divided by the distance to the "
+        "mean of A. It should be at least 2.5."
+    ),
+    stub="my_z = ...  # two numbers",
+    name="my_z",
+    kind="tensor",
+    shape=(2,),
+    oracle=lambda: [1.0, 1.0],
+    measure=disagreement,
+    scored=True,
+    verified="The likelihood names B, although A is more than 2.5 times nearer.",
+    hints=(
+        "Compute log q(z|A) and log q(z|B) for a few z on the line through both means.",
+        "Very near A the likelihood names A, and far away it names B. The two tie on a closed "
+        "curve around A. Your z should lie just outside this curve.",
+        "Go around the curve. At which of its points is the mean of B farthest away?",
+    ),
+    mistakes=(
+        Mistake(
+            [0.5, 0.0],
+            "a z for which the likelihood names A as well",
+            "How far from A must z be, so that the bell of A is lower than the wide bell of B?",
+            recognize=lambda z: bool(disagreement(torch.as_tensor(z))[0] == 0),
+        ),
+        Mistake(
+            [2.5, 0.0],
+            "a z on which both rules name B",
+            "The mean of A has to be the nearer one. Stay close to (0, 0).",
+            recognize=lambda z: bool(np.hypot(*z) >= np.hypot(z[0] - 3, z[1])),
+        ),
+        Mistake(
+            [0.0, 1.5],
+            "a good z on the wrong side of A",
+            "On which side of A is the mean of B farther away?",
+            recognize=lambda z: bool(_is_right_of_a(z)),
+        ),
+        Mistake(
+            [-4.0, 0.0],
+            "a z on the right side of A, but farther out than necessary",
+            "The nearer z is to A, the better the score. When does the likelihood name A again?",
+            recognize=lambda z: not _is_right_of_a(z),
+        ),
+    ),
+)
+
+EXERCISES = (LOG_DENSITY, DRAW, KL, DISAGREEMENT)

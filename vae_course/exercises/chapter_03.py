@@ -1,13 +1,22 @@
-"""The exercises of notebook 03: what to keep of a garment, and how long a z is."""
+"""The exercises of notebook 03: what an index stores, the length of z, and the posterior's σ."""
 
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from vae_course.exercises.chapter_01 import numbers, pick, random_gaussians, said
-from vae_course.exercises.checking import Case, Exercise, Mistake
+from vae_course.exercises.cases import (
+    COUNTS,
+    normal,
+    numbers,
+    pick,
+    random_gaussians,
+    shown,
+    uniform,
+)
+from vae_course.exercises.exercise import Case, Exercise, Mistake
 from vae_lib.retrieval import PosteriorIndex
 
 # --- 3.1 ------------------------------------------------------------------------------------------
@@ -16,20 +25,19 @@ ENCODINGS = ("mean", "sample", "mean and std", "mean of many samples")
 
 
 def true_encoding() -> str:
-    """Return what an index has to hold: tried on random garments, against the exact order.
+    """Return the encoding with which an index gives the exact order by likelihood.
 
-    Each way is used twice, with fresh noise. The one that gives the order by likelihood both times
-    is the answer.
+    Each encoding is tried twice on random garments, with fresh noise each time.
     """
     generator = torch.Generator().manual_seed(0)
     mean, std = random_gaussians(generator, 40, 3)
-    z = torch.randn(20, 3, generator=generator, dtype=torch.float64)
+    z = normal(generator, 20, 3)
     exact = PosteriorIndex(mean=mean, std=std).search(z, k=40).indices
     good = []
     for name in ENCODINGS:
         orders = []
         for _ in range(2):
-            eps = torch.randn(100, 40, 3, generator=generator, dtype=torch.float64)
+            eps = normal(generator, 100, 40, 3)
             kept, spread = {
                 "mean": (mean, torch.ones_like(std)),
                 "sample": (mean + std * eps[0], torch.ones_like(std)),
@@ -56,22 +64,22 @@ ENCODING = Exercise(
     kind="text",
     options=ENCODINGS,
     oracle=true_encoding,
-    verified="We tried all four on 40 garments: only μ with σ gives the exact order, twice.",
+    verified="We tried all four on 40 garments, twice. Only μ with σ gives the exact order.",
     mistakes=(
         Mistake(
             "mean",
             "an index of points",
-            "It gives the same answer every time. But can log q(z|x) be computed from it?",
+            "It gives the same answer every time. But can you compute log q(z|x) from it?",
         ),
         Mistake(
             "sample",
-            "the belief that z is the main encoding",
+            "an index of single draws",
             "Encode the data set twice: would the index be the same?",
         ),
         Mistake(
             "mean of many samples",
-            "a long way to a number that the encoder already gave",
-            "To what do many samples average? And what has got lost on the way?",
+            "an index of points, computed in a slow way",
+            "What is the average of many samples? What does it no longer tell you?",
         ),
     ),
 )
@@ -80,7 +88,7 @@ ENCODING = Exercise(
 
 
 def true_squared_length(mean: Tensor, std: Tensor) -> Tensor:
-    """Return E‖z‖² under the aggregate posterior, by the second moments of Normals."""
+    """Return E‖z‖² under the aggregate posterior."""
     q = torch.distributions.Normal(mean, std)
     return torch.stack([(m**2 + v).sum() for m, v in zip(q.mean, q.variance, strict=True)]).mean()
 
@@ -88,7 +96,7 @@ def true_squared_length(mean: Tensor, std: Tensor) -> Tensor:
 def length_cases(
     generator: Generator, mean: tuple = (3.0, 0.0), std: tuple = (0.5, 2.0)
 ) -> list[Case]:
-    """One garment to do in the head, then several."""
+    """Return one garment for mental arithmetic, and draw several."""
     return [
         Case("the example", (numbers(mean), numbers(std))),
         *(
@@ -99,13 +107,13 @@ def length_cases(
 
 
 def length_variant(generator: Generator) -> Exercise:
-    """Draw another example."""
+    """Draw the exercise with another example."""
     mean = pick(generator, 1.0, 2.0, 4.0), pick(generator, -1.0, 0.0, 2.0)
     std = pick(generator, 0.5, 1.5), pick(generator, 2.0, 3.0)
     value = float(true_squared_length(numbers(mean), numbers(std)))
     example = (
-        f"(For a single garment with μ = ({said(mean[0])}, {said(mean[1])}) and "
-        f"σ = ({said(std[0])}, {said(std[1])}) it is {said(value)}.)"
+        f"(For a single garment with μ = ({shown(mean[0])}, {shown(mean[1])}) and "
+        f"σ = ({shown(std[0])}, {shown(std[1])}) it is {shown(value)}.)"
     )
     return replace(
         SQUARED_LENGTH,
@@ -148,7 +156,7 @@ SQUARED_LENGTH = Exercise(
         Mistake(
             lambda mean, std: ((mean + std) ** 2).sum(1).mean(),
             "the square of μ + σ",
-            "ε is negative as often as it is positive. What becomes of the mixed term 2μσε?",
+            "ε is negative as often as it is positive. What is the average of the term 2μσε?",
         ),
         Mistake(
             lambda mean, std: (mean**2 - std**2).sum(1).mean(),
@@ -173,31 +181,35 @@ SQUARED_LENGTH = Exercise(
         Mistake(
             lambda mean, std: (mean**2 + std**2).sum(1),
             "one number for each garment",
-            "All of it is right but the last step: pick a garment at random.",
+            "Only the last step is missing: the garment is picked at random.",
         ),
     ),
 )
 
 # --- 3.3 ------------------------------------------------------------------------------------------
 
-COUNTS = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "twelve"}
-
 
 def true_user_length(sliders: int, reach: float) -> float:
-    """Return the root mean square length of z uniform on a cube, by adding up along a slider."""
+    """Return the root mean square length of z uniform on a cube, by numerical integration."""
     line = torch.linspace(-reach, reach, 100_001, dtype=torch.float64)
     mean_square = torch.trapezoid(line**2, line) / (2 * reach)
     return math.sqrt(sliders * mean_square)
 
 
+def mean_length(sliders: int, reach: float) -> float:
+    """Return the mean length of z uniform on a cube, from many draws."""
+    z = reach * (2 * uniform(Generator().manual_seed(0), 50_000, sliders) - 1)
+    return float(z.norm(dim=1).mean())
+
+
 def user_length_variant(generator: Generator) -> Exercise:
-    """Draw another number of sliders, and another length of them."""
+    """Draw the exercise with another number of sliders of another length."""
     sliders = int(pick(generator, 6, 7, 8, 9, 11, 12))
     return user_length(sliders, pick(generator, 2.2, 2.4, 2.6, 2.8, 3.2, 3.4, 3.6, 3.8, 4.2, 4.4))
 
 
 def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
-    """Return the exercise for so many sliders, each from −reach to reach."""
+    """Return the exercise for a number of sliders, each from −reach to reach."""
     return Exercise(
         id="3.3",
         title=f"how long is a z from {COUNTS[sliders]} sliders?",
@@ -231,7 +243,7 @@ def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
             Mistake(
                 sliders * reach**2 / 3,
                 "the average of ‖z‖²",
-                "A length is asked for; one step is missing.",
+                "The exercise asks for a length, so one step is missing.",
             ),
             Mistake(
                 (reach**2 / 3) ** 0.5,
@@ -241,7 +253,17 @@ def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
             Mistake(
                 reach / 2 * sliders**0.5,
                 "the average of |z| in place of the root of the average of z²",
-                "Square first, average then, and take the root at the end.",
+                "Square first, then average, and take the root at the end.",
+            ),
+            Mistake(
+                mean_length(sliders, reach),
+                "the mean length in place of the root of the mean square",
+                "The mean of a length is a little smaller than the root of the mean of its square.",
+            ),
+            Mistake(
+                mean_length(sliders, 5.0),
+                "the mean length of a z from sliders from −5 to 5",
+                f"These sliders end at {reach:g}. Square first, then average, then take the root.",
             ),
             Mistake(
                 (sliders * 25 / 3) ** 0.5,
@@ -260,4 +282,111 @@ def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
 
 USER_LENGTH = user_length()
 
-EXERCISES = (ENCODING, SQUARED_LENGTH, USER_LENGTH)
+# --- 3.4 ------------------------------------------------------------------------------------------
+
+
+def true_posterior_std(z: Tensor, log_weight: Tensor) -> Tensor:
+    """Return the weighted standard deviation in each dimension, by NumPy."""
+    weights = log_weight.softmax(dim=0).numpy()
+    mean = np.average(z.numpy(), axis=0, weights=weights)
+    return torch.as_tensor(np.average((z.numpy() - mean) ** 2, axis=0, weights=weights)).sqrt()
+
+
+def weight_cases(generator: Generator) -> list[Case]:
+    """Three draws to compute by hand, some random ones, and some with tiny weights."""
+    example = numbers([0.0, 1.0], [2.0, 1.0], [4.0, 4.0]), numbers(1.0, 2.0, 1.0).log()
+    cases = [Case("the example", example)]
+    for name, level in (("random draws", -1.0), (TINY, -2000.0)):
+        z = 1 + normal(generator, 50, 4)
+        cases.append(Case(name, (z, level + normal(generator, 50))))
+    return cases
+
+
+def _weighted_variance(z: Tensor, weights: Tensor) -> Tensor:
+    return weights @ (z - weights @ z) ** 2
+
+
+TINY = "weights of about exp(−2000)"
+POSTERIOR_STD = Exercise(
+    id="3.4",
+    title="the true posterior's standard deviation",
+    ask=(
+        "Someone drew `z` [K, d] from a distribution r(z), and computed the logarithm of each "
+        "weight w = p(x|z) p(z) / r(z), `log_weight` [K]. Estimate the standard deviation [d] of "
+        "the true posterior p(z|x) in each dimension. Log weights of −2000 nats, which are "
+        "ordinary for pictures, must not upset it. An example: for `z` "
+        "[[0, 1], [2, 1], [4, 4]] and weights in the ratio 1 : 2 : 1 it is 1.414 and 1.299."
+    ),
+    stub="def my_posterior_std(z, log_weight):\n    ...\n    return ...",
+    name="my_posterior_std",
+    oracle=true_posterior_std,
+    verified="It agrees with NumPy's weighted average, also where every weight underflows to 0.",
+    parameters=("z", "log_weight"),
+    cases=weight_cases,
+    hints=(
+        "Only the ratios of the weights matter. Make weights that sum to 1 out of `log_weight`.",
+        "The weighted mean of z is Σ w z. The weighted variance is a mean of squares, too: of "
+        "which squares?",
+        "A softmax subtracts the largest value before it takes exponentials, so it does not "
+        "underflow.",
+        "With weights w of shape [K], `w @ z` is the mean [d]. Do the same with the squared "
+        "differences from that mean.",
+    ),
+    mistakes=(
+        Mistake(
+            lambda z, log_weight: _weighted_variance(
+                z, log_weight.exp() / log_weight.exp().sum()
+            ).sqrt(),
+            "weights that underflow: exp(−2000) is 0, and so is their sum",
+            "Only ratios of weights matter. What may you subtract from all log weights first?",
+            only_on=TINY,
+        ),
+        Mistake(
+            lambda z, log_weight: z.std(dim=0, correction=0),
+            "the standard deviation of the draws, without their weights",
+            "That describes r(z). The weights turn draws from r(z) into an answer about p(z|x).",
+        ),
+        Mistake(
+            lambda z, log_weight: z.std(dim=0),
+            "the standard deviation of the draws, without their weights, by `std`",
+            "That describes r(z). Where do the weights enter?",
+        ),
+        Mistake(
+            lambda z, log_weight: _weighted_variance(z, log_weight.softmax(dim=0)),
+            "the variance",
+            "One last step leads from the variance to the standard deviation.",
+        ),
+        Mistake(
+            lambda z, log_weight: (log_weight.softmax(dim=0) @ z**2).sqrt(),
+            "the root of the mean square of z",
+            "The spread is measured from the posterior's mean, not from 0.",
+        ),
+        Mistake(
+            lambda z, log_weight: (log_weight.softmax(dim=0) @ (z - z.mean(dim=0)) ** 2).sqrt(),
+            "a spread around the mean of the draws",
+            "The centre has to be weighted, too.",
+        ),
+        Mistake(
+            lambda z, log_weight: log_weight.softmax(dim=0) @ z,
+            "the posterior's mean",
+            "That is half of the way. How far do the draws lie from it?",
+        ),
+        Mistake(
+            lambda z, log_weight: (log_weight.exp() @ (z - log_weight.exp() @ z) ** 2).sqrt(),
+            "weights that are not normalised",
+            "The weights have to sum to 1.",
+        ),
+        Mistake(
+            lambda z, log_weight: _weighted_variance(z, log_weight / log_weight.sum()).sqrt(),
+            "log weights used as weights",
+            "The weights are the exponentials of `log_weight`.",
+        ),
+        Mistake(
+            lambda z, log_weight: _weighted_variance(z, log_weight.softmax(dim=0)).sum().sqrt(),
+            "one number for all dimensions together",
+            "Each dimension has a standard deviation of its own.",
+        ),
+    ),
+)
+
+EXERCISES = (ENCODING, SQUARED_LENGTH, USER_LENGTH, POSTERIOR_STD)

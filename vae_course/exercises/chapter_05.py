@@ -1,10 +1,13 @@
-"""The exercises of notebook 05: recall@k, who wins far away, and the gate."""
+"""The exercises of notebook 05: recall@k, the winner far away, and the gate."""
+
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
-from vae_course.exercises.chapter_01 import numbers, random_gaussians
-from vae_course.exercises.checking import Case, Exercise, Mistake
+from vae_course.exercises.cases import normal, numbers, random_gaussians
+from vae_course.exercises.exercise import Case, Exercise, Mistake
 
 # --- 5.1 ------------------------------------------------------------------------------------------
 
@@ -16,7 +19,7 @@ def true_recall(indices: Tensor, garment: Tensor, k: int) -> float:
 
 
 def recall_cases(generator: Generator) -> list[Case]:
-    """Three queries to check by hand, then 40 with the garment at places 1 to 6, or missing."""
+    """Draw three queries to check by hand, and 40 with the garment in places 1 to 6 or missing."""
     indices = torch.tensor([[7, 2, 5, 1], [3, 7, 4, 0], [6, 5, 9, 8]])
     cases = [Case("the example", (indices, torch.tensor([7, 4, 2]), 2))]
     for k in (2, 3):
@@ -44,7 +47,7 @@ RECALL = Exercise(
     stub="def my_recall(indices, garment, k):\n    return ...",
     name="my_recall",
     oracle=true_recall,
-    verified="The share of queries whose own garment is among the first k, on 80 queries.",
+    verified="The share of hits among the first k is right on 80 random queries.",
     parameters=("indices", "garment", "k"),
     cases=recall_cases,
     mistakes=(
@@ -66,7 +69,7 @@ RECALL = Exercise(
         Mistake(
             lambda indices, garment, k: _found(indices, garment)[:, : k - 1].sum(1).mean(),
             "the first k − 1 garments",
-            "In a slice the end is left out, so `[:, :k]` keeps k columns.",
+            "A slice leaves out its end, so `[:, :k]` keeps k columns.",
         ),
         Mistake(
             lambda indices, garment, k: _found(indices, garment)[:, :k].sum(),
@@ -116,9 +119,9 @@ def true_far_winner(mean: Tensor, std: Tensor, u: Tensor) -> int:
 
 
 def far_cases(generator: Generator) -> list[Case]:
-    """Three garments to think through, then some at random, all with a clear winner.
+    """Draw three garments to think through, and random ones, each with a clear winner.
 
-    In the last ones the means lie so far out that no r that one would choose shows who wins.
+    In the last cases the means are so far out that the winner at any common r is another garment.
     """
     example = (
         numbers([0.0, 0.0], [3.0, 0.0], [0.0, 1.0]),
@@ -130,11 +133,11 @@ def far_cases(generator: Generator) -> list[Case]:
         while True:
             mean, std = random_gaussians(generator, 12, 5)
             std = std * torch.exp(0.8 * torch.randn(std.shape, generator=generator))
-            u = torch.randn(5, generator=generator, dtype=torch.float64)
+            u = normal(generator, 5)
             u = u / u.norm()
             falls = ((u / std) ** 2).sum(dim=1)
             first, second = falls.sort().values[:2]
-            here = ((mean / std) ** 2).sum(dim=1).argmin()  # wins where r is small
+            here = ((mean / std) ** 2).sum(dim=1).argmin()  # the winner where r is small
             if second > 1.2 * first and here != falls.argmin():
                 break
         if number < 45:
@@ -146,47 +149,47 @@ def far_cases(generator: Generator) -> list[Case]:
 
 FAR_WINNER = Exercise(
     id="5.2",
-    title="who wins far away",
+    title="the winner far away",
     ask=(
-        "z moves away along a direction: z = r · `u`, with `u` [d] of length 1. Return the index "
-        "of the garment with the highest log q(z|x) once r is large enough, without choosing an r. "
+        "A z moves away in one direction: z = r · `u`, where `u` [d] has length 1. Return the "
+        "index of the garment with the highest log q(z|x) for all large r, without choosing an r. "
         "`mean` and `std` have the shape [N, d]. An example: with `mean` [[0, 0], [3, 0], [0, 1]], "
         "`std` [[1, 3], [0.5, 0.5], [2, 0.4]] and `u` [1, 0] it is 2."
     ),
     stub="def my_far_winner(mean, std, u):\n    return ...",
     name="my_far_winner",
     oracle=true_far_winner,
-    verified="The garment that wins in the end, in 60 random directions.",
+    verified="The winner is right in 60 random directions.",
     parameters=("mean", "std", "u"),
     cases=far_cases,
     mistakes=(
         Mistake(
             lambda mean, std, u: ((u / std) ** 2).sum(1).argmax(),
             "the garment whose log q falls fastest",
-            "The winner is the one that loses least with growing r.",
+            "The winner is the garment whose log q falls slowest.",
         ),
         Mistake(
             lambda mean, std, u: std.log().sum(1).argmax(),
-            "the garment with the largest Σ log σ: the widest over all",
+            "the garment with the largest Σ log σ, the widest overall",
             "It must be wide in the direction in which z moves. Where does u enter?",
         ),
         Mistake(
             lambda mean, std, u: ((u * std) ** 2).sum(1).argmax(),
             "the garment with the largest Σ u²σ²",
-            "Nearly: but σ stands below the fraction line, in each dimension by itself.",
+            "This is close, but log q divides by σ in each dimension.",
         ),
         Mistake(
             lambda mean, std, u: (mean @ u).argmax(),
             "the garment whose mean lies farthest along u",
-            "Write out the terms of log q that grow with r² and with r. Which wins in the end?",
+            "Write out the terms of log q with r² and with r. Which of them decides for large r?",
         ),
         Mistake(
             lambda mean, std, u: (
                 (-0.5 * ((1000 * u - mean) / std) ** 2 - std.log()).sum(1).argmax()
             ),
             "the winner at one r, a large one",
-            "However large your r, some garments need a larger one. Which term of log q decides in "
-            "the end?",
+            "For some garments your r is still too small. Which term of log q decides for all "
+            "large r?",
             only_on=FAR_APART,
         ),
         Mistake(
@@ -197,22 +200,22 @@ FAR_WINNER = Exercise(
         Mistake(
             lambda mean, std, u: ((u / std) ** 2).sum(1).amin(),
             "the smallest Σ u²/σ² itself",
-            "Which garment has it? Its index is asked for.",
+            "Which garment has it? Return its index.",
         ),
         Mistake(
             lambda mean, std, u: (std @ u.abs()).argmax(),
             "the garment with the largest Σ |u| σ",
-            "One sharp dimension is enough to lose. Does σ multiply u, or divide it?",
+            "One narrow dimension is enough to lose. Does log q multiply u by σ, or divide it?",
         ),
         Mistake(
             lambda mean, std, u: (u.abs() / std).sum(1).argmin(),
             "the smallest Σ |u|/σ, without the squares",
-            "The distance in log q is squared, dimension by dimension.",
+            "Log q squares the distance in each dimension.",
         ),
         Mistake(
             lambda mean, std, u: (u**2 / std).sum(1).argmin(),
             "the smallest Σ u²/σ",
-            "In log q the distance is divided by σ before it is squared.",
+            "Log q divides the distance by σ before squaring it.",
         ),
     ),
 )
@@ -221,7 +224,7 @@ FAR_WINNER = Exercise(
 
 
 def true_familiar(z: Tensor, mean: Tensor, std: Tensor, threshold: float) -> list[bool]:
-    """Tell of each z whether its Mahalanobis² to some garment is below the threshold."""
+    """Return for each z whether its Mahalanobis² to some garment is below the threshold."""
     return [
         any(float((((q - m) / s) ** 2).sum()) < threshold for m, s in zip(mean, std, strict=True))
         for q in z
@@ -229,7 +232,7 @@ def true_familiar(z: Tensor, mean: Tensor, std: Tensor, threshold: float) -> lis
 
 
 def gate_cases(generator: Generator) -> list[Case]:
-    """Three z to check by hand, then 200 in and around four garments, none at the threshold."""
+    """Draw three z to check by hand, and 200 around four garments, none at the threshold."""
     example = (
         numbers([0.5, 0.0], [0.0, 3.0], [9.0, 9.0]),
         numbers([0.0, 0.0], [2.0, 0.0]),
@@ -241,7 +244,7 @@ def gate_cases(generator: Generator) -> list[Case]:
         while True:
             mean, std = random_gaussians(generator, 4, 3)
             std = std * torch.exp(0.5 + 0.7 * torch.randn(std.shape, generator=generator))
-            z = 1.5 * torch.randn(200, 3, generator=generator, dtype=torch.float64)
+            z = 1.5 * normal(generator, 200, 3)
             if (_squared(z, mean, std) / threshold - 1).abs().min() > 1e-4:
                 break
         cases.append(Case(f"threshold {threshold:g}", (z, mean, std, threshold)))
@@ -260,8 +263,8 @@ GATE = Exercise(
     id="5.3",
     title="the gate",
     ask=(
-        "Tell of each z [Q, d] whether it is familiar: whether it lies inside some garment's "
-        "ellipsoid, a Mahalanobis² below `threshold`. `mean` and `std` have the shape [N, d]; the "
+        "Decide for each z [Q, d] whether it is familiar, which means that its Mahalanobis² to at "
+        "least one garment is below `threshold`. `mean` and `std` have the shape [N, d]; the "
         "answer [Q] holds True or False. An example: with `z` [[0.5, 0], [0, 3], [9, 9]], `mean` "
         "[[0, 0], [2, 0]], `std` [[0.5, 2], [1, 0.5]] and a `threshold` of 4 it is True, True, "
         "False."
@@ -269,24 +272,24 @@ GATE = Exercise(
     stub="def my_familiar(z, mean, std, threshold):\n    return ...",
     name="my_familiar",
     oracle=true_familiar,
-    verified="Familiar or not, right for 400 z and two thresholds.",
+    verified="The decision is right for 400 z and two thresholds.",
     parameters=("z", "mean", "std", "threshold"),
     cases=gate_cases,
     mistakes=(
         Mistake(
             lambda z, mean, std, threshold: _squared(z, mean, std).amin(1) >= threshold,
             "the opposite: True where z is far from everything",
-            "Familiar means that a small distance exists.",
+            "A z is familiar if its smallest distance is small.",
         ),
         Mistake(
             lambda z, mean, std, threshold: _squared(z, mean, std).amax(1) < threshold,
             "z inside the ellipsoid of every garment",
-            "One garment that is near is enough.",
+            "One near garment is enough.",
         ),
         Mistake(
             lambda z, mean, std, threshold: _squared(z, mean, std).mean(1) < threshold,
             "the average distance to all garments",
-            "Most garments are far from any z. Which one matters?",
+            "Most garments are far from any z. Which garment matters?",
         ),
         Mistake(
             lambda z, mean, std, threshold: _squared(z, mean, std).amin(1).sqrt() < threshold,
@@ -301,21 +304,21 @@ GATE = Exercise(
         Mistake(
             lambda z, mean, std, threshold: 0.5 * _squared(z, mean, std).amin(1) < threshold,
             "half of the Mahalanobis²",
-            "The ½ belongs to log q. χ² is a sum of whole squares.",
+            "The ½ belongs to log q. The χ² distribution is about a sum of squares without it.",
         ),
         Mistake(
             lambda z, mean, std, threshold: (
                 (((z[:, None] - mean) / std) ** 2).amin(1).sum(1) < threshold
             ),
             "the nearest garment of each dimension by itself",
-            "Sum over the dimensions first: all of them belong to the same garment.",
+            "Sum over the dimensions of each garment first, then take the smallest sum.",
         ),
         Mistake(
             lambda z, mean, std, threshold: (
                 _squared(z, mean, torch.ones_like(std)).amin(1) < threshold
             ),
             "Euclidean distance",
-            "Each garment has an ellipsoid of its own. What gives it its shape?",
+            "Each garment has its own ellipsoid. What determines its shape?",
         ),
         Mistake(
             lambda z, mean, std, threshold: (
@@ -323,7 +326,7 @@ GATE = Exercise(
                 < threshold
             ),
             "the ellipsoid of the garment with the nearest mean alone",
-            "A z may lie inside the wide ellipsoid of a garment whose mean is farther away.",
+            "A z may be inside the wide ellipsoid of a garment whose mean is farther away.",
         ),
         Mistake(
             lambda z, mean, std, threshold: (
@@ -336,9 +339,130 @@ GATE = Exercise(
                 < threshold
             ),
             "the ellipsoid of the likelihood's winner alone",
-            "Nearly: Σ log σ may pick another garment than the one with the smallest Mahalanobis².",
+            "This is close, but Σ log σ may favour a garment without the smallest Mahalanobis².",
         ),
     ),
 )
 
-EXERCISES = (RECALL, FAR_WINNER, GATE)
+# --- 5.4 ------------------------------------------------------------------------------------------
+
+
+def small_decode(z: Tensor) -> Tensor:
+    """Decode z [Q, 2] into pictures of two pixels [Q, 2]."""
+    return torch.as_tensor(z).mul(0.7).sigmoid()
+
+
+def small_encode(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Encode pictures [Q, 2] into the mean and the standard deviation of q(z|x), both [Q, 2]."""
+    return 4 * torch.as_tensor(x) - 2, torch.full_like(torch.as_tensor(x), 0.3)
+
+
+def gated_cases(generator: Generator) -> list[Case]:
+    """Draw forty garments, thirty z of which half are far from all of them, and three near ones."""
+    mean, std = random_gaussians(generator, 40, 2)
+    z = torch.cat([normal(generator, 15, 2), 4 + 2 * normal(generator, 15, 2)])
+    z = z[torch.randperm(30, generator=generator)]
+    more = mean, 0.8 * std, small_decode, small_encode, 9.0, 3
+    return [Case("thirty z", (z, *more)), Case("three familiar z", (mean[:3] + 0.01, *more))]
+
+
+def _ranked(z: Tensor, mean: Tensor, std: Tensor, k: int) -> Tensor:
+    score = -0.5 * _squared(z, mean, std) - std.log().sum(dim=1)  # [Q, N]
+    return score.argsort(dim=1, descending=True)[:, :k]
+
+
+def gated_by(
+    rank: Callable[..., Tensor] = _ranked,
+    moves: Callable[..., Tensor] = lambda smallest, threshold: smallest >= threshold,
+) -> Callable[..., Tensor]:
+    """Return a gated search with another ranking, or another choice of the z that are moved."""
+
+    def search(
+        z: Tensor,
+        mean: Tensor,
+        std: Tensor,
+        decode: Callable[[Tensor], Tensor],
+        encode: Callable[[Tensor], tuple[Tensor, Tensor]],
+        threshold: float,
+        k: int,
+    ) -> Tensor:
+        moved = moves(_squared(z, mean, std).amin(dim=1), threshold)  # [Q]
+        return rank(torch.where(moved[:, None], encode(decode(z))[0], z), mean, std, k)
+
+    return search
+
+
+GATED_SEARCH = Exercise(
+    id="5.4",
+    title="the gated search",
+    ask=(
+        "Write the rule that this notebook ends with. For each `z` [Q, d] return the `k` best "
+        "garments [Q, k], best first: by likelihood at z where z is familiar, and otherwise by "
+        "likelihood at the mean that comes back from the round trip. `mean` and `std` [N, d] "
+        "describe the garments. `decode(z)` returns pictures, and `encode(x)` returns a pair, the "
+        "mean [Q, d] and the standard deviation [Q, d]. z is familiar if the smallest "
+        "Mahalanobis² to any garment is below `threshold`."
+    ),
+    stub=(
+        "def my_gated_search(z, mean, std, decode, encode, threshold, k):\n    ...\n    return ..."
+    ),
+    name="my_gated_search",
+    oracle=gated_by(),
+    verified="The same garments in the same order for thirty z, some familiar and some not.",
+    parameters=("z", "mean", "std", "decode", "encode", "threshold", "k"),
+    cases=gated_cases,
+    hints=(
+        "Write three small functions first: which z are familiar (exercise 5.3), the round trip, "
+        "and the ranking by likelihood (exercise 4.1).",
+        "The round trip of all z at once is `encode(decode(z))`, and its first part is the mean.",
+        "Decide for each z by itself. `torch.where(familiar[:, None], z, returned)` takes each row "
+        "from one of two tensors.",
+        "Rank at the chosen z: −½ Mahalanobis² − Σ log σ, with the largest first.",
+    ),
+    mistakes=(
+        Mistake(
+            gated_by(moves=lambda smallest, threshold: smallest > math.inf),
+            "the likelihood at z, without a gate",
+            "What should happen to a z that is not familiar?",
+        ),
+        Mistake(
+            gated_by(moves=lambda smallest, threshold: smallest > -1),
+            "a round trip for every z",
+            "A familiar z stays where it is.",
+        ),
+        Mistake(
+            gated_by(moves=lambda smallest, threshold: smallest < threshold),
+            "a gate the wrong way round",
+            "Which z are sent on the round trip, those near a garment or the others?",
+        ),
+        Mistake(
+            gated_by(
+                moves=lambda smallest, threshold: (smallest >= threshold).any().expand_as(smallest)
+            ),
+            "one decision for the whole batch",
+            "Each z is familiar or not by itself.",
+        ),
+        Mistake(
+            gated_by(moves=lambda smallest, threshold: smallest.sqrt() >= threshold),
+            "a threshold on the distance that is not squared",
+            "The threshold is meant for Mahalanobis², which is a sum of squares.",
+        ),
+        Mistake(
+            gated_by(lambda z, mean, std, k: torch.cdist(z, mean).argsort(dim=1)[:, :k]),
+            "a gate before Euclidean distance",
+            "Behind the gate the garments are ranked by likelihood.",
+        ),
+        Mistake(
+            gated_by(lambda z, mean, std, k: _squared(z, mean, std).argsort(dim=1)[:, :k]),
+            "a ranking by Mahalanobis distance, with Σ log σ dropped",
+            "Which term of log q(z|x) is missing?",
+        ),
+        Mistake(
+            gated_by(lambda z, mean, std, k: _ranked(z, mean, std, len(mean)).flip(1)[:, :k]),
+            "the least likely garments",
+            "A log density is good if it is large.",
+        ),
+    ),
+)
+
+EXERCISES = (RECALL, FAR_WINNER, GATE, GATED_SEARCH)

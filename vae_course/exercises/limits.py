@@ -1,86 +1,46 @@
-"""Stop code that does not come back: with a timer signal, or with a watching thread."""
+"""A time limit for a learner's code."""
 
 import ctypes
-import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 
-AGAIN = 0.1  # seconds between attempts, since an `except:` may swallow the first one
+TRIES = 4  # attempts to stop the code, since an `except:` in it may swallow the first one
+PAUSE = 0.5  # seconds between two attempts
 
 
 class TimeUp(BaseException):
-    """The time is up. `steps` says where the code was, if it ran in a thread of its own.
+    """Raised when the time is up, in the code that ran too long and then by `run_limited`.
 
-    Not an Exception, so that an `except Exception` in the code does not swallow it.
+    It is not an Exception, so that `except Exception` in the code does not catch it.
+
+    Attributes:
+        steps: the code object and line of each call in progress, the innermost last.
+        stopped: whether the code has been stopped.
     """
 
-    def __init__(self, steps: list[tuple[CodeType, int]] | None = None):
-        super().__init__("the time is up")
-        self.steps = steps
+    steps: tuple[tuple[CodeType, int], ...] = ()
+    stopped = True
 
 
 def run_limited(work: Callable[[], Any], seconds: float) -> Any:
-    """Return `work()`, or raise a TimeUp once it has run for that long.
+    """Run a function in a thread and return its result.
 
-    Python code is stopped between two of its steps, a single long call to a library only after it.
+    Python code is stopped between two steps, so a long call to a library ends first.
+
+    Args:
+        work: the function.
+        seconds: the time limit.
+
+    Returns:
+        What `work` returns.
+
+    Raises:
+        TimeUp: if `work` takes longer. An error that `work` raises is raised again here.
     """
-    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        return with_timer(work, seconds)
-    return with_watchdog(work, seconds)
-
-
-def _at_work(work: Callable[[], Any]) -> Any:
-    return work()
-
-
-def with_timer(work: Callable[[], Any], seconds: float) -> Any:
-    """Limit `work` by a timer of the operating system; in the main thread, not on Windows."""
-
-    rung = 0
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        nonlocal rung
-        steps = []
-        while frame is not None and frame.f_code is not _at_work.__code__:
-            steps.append(frame)
-            frame = frame.f_back
-        if frame is None:
-            return  # pragma: no cover - in the lines that clean up after `work`: a matter of luck
-        rung += 1
-        if rung > 1:  # the first one was swallowed: raise on the lines of the `except`, too
-            for step in steps:
-                step.f_trace = _raise_at_a_line
-            sys.settrace(_no_trace)
-        raise TimeUp
-
-    trace = sys.gettrace()
-    handler = signal.signal(signal.SIGALRM, ring)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
-    try:
-        return _at_work(work)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
-        if rung > 1:
-            sys.settrace(trace)  # pragma: no cover - runs, while coverage's own tracer is off
-
-
-def _raise_at_a_line(frame: FrameType, event: str, argument: Any) -> Any:
-    if event == "line":  # pragma: no cover - is a tracer itself, so coverage cannot see it
-        raise TimeUp
-    return _raise_at_a_line  # pragma: no cover - likewise
-
-
-def _no_trace(frame: FrameType, event: str, argument: Any) -> None:
-    """Trace no further function; Python traces the marked frames only while there is a tracer."""
-
-
-def with_watchdog(work: Callable[[], Any], seconds: float) -> Any:
-    """Limit `work` by running it in a thread that is told to stop when the time is up."""
     results: list[Any] = []
     errors: list[BaseException] = []
 
@@ -92,16 +52,14 @@ def with_watchdog(work: Callable[[], Any], seconds: float) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    late = None
     try:
         thread.join(seconds)
-    finally:
-        late = TimeUp(_steps_of(thread)) if thread.is_alive() else None
-        for _ in range(10):
-            if not thread.is_alive():
-                break
-            identity = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(TimeUp))
-            thread.join(AGAIN)
+    finally:  # also if the user presses Interrupt
+        if thread.is_alive():
+            late = TimeUp()
+            late.steps = _steps_of(thread)
+            late.stopped = _stop(thread)
     if late is not None:
         raise late
     if errors:
@@ -109,8 +67,19 @@ def with_watchdog(work: Callable[[], Any], seconds: float) -> Any:
     return results[0]
 
 
-def _steps_of(thread: threading.Thread) -> list[tuple[CodeType, int]]:
-    """Return code and line of every call that a thread is in, the innermost last."""
+def _stop(thread: threading.Thread) -> bool:
+    """Raise TimeUp in a thread until it ends, and return whether it has ended."""
+    for _ in range(TRIES):
+        identity = ctypes.c_ulong(thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, ctypes.py_object(TimeUp))
+        thread.join(PAUSE)
+        if not thread.is_alive():
+            return True
+    return False
+
+
+def _steps_of(thread: threading.Thread) -> tuple[tuple[CodeType, int], ...]:
+    """Return the code object and line of each call in progress, the innermost last."""
     frame = sys._current_frames().get(thread.ident or 0)
     steps = [] if frame is None else list(traceback.walk_stack(frame))
-    return [(step.f_code, line) for step, line in reversed(steps)]
+    return tuple((step.f_code, line) for step, line in reversed(steps))

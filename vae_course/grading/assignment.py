@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from vae_course import ROOT
-from vae_course.grading.course import Course
+from vae_course.grading.gradebook import Course
 
 FOLDER = ROOT / "build" / "assignment"
 

@@ -16,7 +16,7 @@ from vae_course.commands.notebooks import write_notebook
 from vae_course.exercises import EXERCISES
 from vae_course.grading.assignment import FOLDER
 from vae_course.grading.collect import LAYOUT, LayoutError, Submission, collected, submissions
-from vae_course.grading.course import Course, NbgraderError
+from vae_course.grading.gradebook import Course, NbgraderError
 from vae_course.grading.judge import Judge
 from vae_course.grading.release import POINTS
 from vae_course.grading.sandbox import NoSandboxError

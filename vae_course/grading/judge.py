@@ -12,8 +12,9 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 
 from vae_course.exercises import EXERCISES
-from vae_course.exercises.checking import Exercise, Verdict, examine
-from vae_course.grading.course import Facts
+from vae_course.exercises.checking import Verdict, examine
+from vae_course.exercises.exercise import Exercise
+from vae_course.grading.gradebook import Facts
 from vae_course.grading.release import SETUP, exercise_of
 from vae_course.grading.session import Function, Limits, LostError, Session
 

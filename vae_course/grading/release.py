@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from vae_course.commands.notebooks import KERNEL, notebook_paths
 from vae_course.exercises import EXERCISES
-from vae_course.exercises.checking import Exercise
+from vae_course.exercises.exercise import Exercise
 
 POINTS = 1  # of each exercise
 SETUP = """\

@@ -36,10 +36,10 @@ from nbgrader.preprocessors import (
 )
 from sqlalchemy.exc import SAWarning
 
-from vae_course.grading.release import assignment_name, source_notebooks
 from vae_course.commands.notebooks import write_notebook
-from vae_lib._files import write_text_atomically
 from vae_course.exercises import EXERCISES
+from vae_course.grading.release import assignment_name, source_notebooks
+from vae_lib._files import write_text_atomically
 
 Step = Callable[[NotebookNode, dict], tuple[NotebookNode, dict]]
 
