@@ -26,7 +26,7 @@ from vae_course.grading.messages import (
     plain,
     unpacked,
 )
-from vae_course.grading.release import SETUP, exercise_of, name_of, source_notebooks
+from vae_course.grading.release import GRADED, SETUP, exercise_of, name_of, source_notebooks
 from vae_course.grading.sandbox import NoSandboxError, require_sandbox
 from vae_course.grading.session import Limits, LostError, Session
 
@@ -36,12 +36,13 @@ with warnings.catch_warnings():
     from nbgrader.nbgraderformat import MetadataValidator
 
     from vae_course.grading import assignment, grade
-    from vae_course.grading.gradebook import Course
+    from vae_course.grading.gradebook import Gradebook
     from vae_course.grading.judge import judge
 
 ROOT = Path(__file__).parents[1]
 VARIED = [exercise for exercise in EXERCISES.values() if exercise.vary]
 SEEDS = range(6)
+FIRST = [exercise for exercise in GRADED.values() if exercise.id[0] == "1"]
 
 
 def can_lock_in() -> bool:
@@ -56,12 +57,12 @@ needs_sandbox = pytest.mark.skipif(not can_lock_in(), reason="grading needs Linu
 
 
 @pytest.fixture(scope="session")
-def course(tmp_path_factory) -> Course:
+def course(tmp_path_factory) -> Gradebook:
     """The instructor's folder, with the course's own assignment and variant 7."""
     root = tmp_path_factory.mktemp("course")
     for options in ([], ["--seed", "7"]):
         assert assignment.main([*options, "--course", str(root)]) == 0
-    return Course(root)
+    return Gradebook(root)
 
 
 # --- variants -------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def each_varied():
 
 
 def test_the_exercises_with_numbers_vary():
-    numbers = {each.id for each in EXERCISES.values() if each.kind in ("number", "tensor")}
+    numbers = {each.id for each in GRADED.values() if each.kind in ("number", "tensor")}
     assert numbers <= {each.id for each in VARIED}
     for each in EXERCISES.values():
         assert each.variant(None) is each  # the course's own numbers
@@ -122,7 +123,7 @@ def test_what_the_instructors_page_says_is_so():
     page = " ".join((ROOT / "instructors" / "grading.md").read_text(encoding="utf-8").split())
     limits = Limits()
     for said in (
-        f"{len(EXERCISES)} exercises, one point each",
+        f"{len(GRADED)} exercises, one point each",
         f"{limits.seconds_per_cell:g} s for a cell, {checking.SECONDS:g} s for a function",
         f"{limits.seconds} s for a notebook",
         f"{limits.memory / 1024**3:g} GiB beyond what",
@@ -157,7 +158,7 @@ def test_the_release_is_in_nbgraders_form(course, name):
             for locked in (text[f"statement-{place}"], cell, text["setup"]):
                 assert locked.metadata.nbgrader.locked
                 assert locked.metadata.editable is False
-    assert graded == list(EXERCISES)
+    assert graded == list(GRADED)
     assert len(released) == len(CHAPTERS)
 
 
@@ -263,10 +264,10 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
     ("path", "said"),
     [
         ("", "There is nothing in "),
-        ("ada/01_vae_math.ipynb", "expected is a folder named as the assignment, exercises"),
-        ("ada/homework/01_vae_math.ipynb", "expected is a folder named as the assignment"),
-        ("01_vae_math.ipynb", "expected is a folder named as the student"),
-        ("=1+1/exercises/01_vae_math.ipynb", "expected is a folder named as the student"),
+        ("ada/01_vae_math.ipynb", "expected a folder with an assignment's name, exercises"),
+        ("ada/homework/01_vae_math.ipynb", "expected a folder with an assignment's name"),
+        ("01_vae_math.ipynb", "expected a folder with a student's name"),
+        ("=1+1/exercises/01_vae_math.ipynb", "expected a folder with a student's name"),
     ],
 )
 def test_a_folder_that_is_laid_out_otherwise_is_told(
@@ -279,7 +280,7 @@ def test_a_folder_that_is_laid_out_otherwise_is_told(
     assert grade.main([str(tmp_path), "--course", str(course.root)]) == 1
     error = capsys.readouterr().err
     assert said in error
-    assert "Submissions lie in FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb" in error
+    assert "The layout of submissions is FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb" in error
 
 
 def test_a_missing_folder_and_a_missing_assignment_are_told(course, tmp_path, capsys, monkeypatch):
@@ -299,7 +300,7 @@ def test_where_nothing_can_be_locked_in_nothing_is_run(course, tmp_path, capsys,
     monkeypatch.setattr(grade, "require_session", refuse)
     assert grade.main([str(tmp_path), "--course", str(course.root)]) == 1
     error = capsys.readouterr().err
-    assert "this machine cannot lock a submission in: it is Darwin on arm64." in error
+    assert "this machine cannot confine a submission: it is Darwin on arm64." in error
     assert "Linux 5.13" in error
 
 
@@ -435,7 +436,7 @@ def test_what_a_submission_tries_outside_its_folder_fails_and_earns_nothing(tmp_
     tried = [code.format(victim=str(victim), root=str(ROOT)) for code, _ in OUTSIDE.values()]
     cells = [SETUP, *tried, "open('own', 'w').write('allowed')", PATCHES, SOLUTIONS["1.2"]]
     cells += ["def my_kl(mean, std):\n    return mean.sum(1)"]
-    judgement = judge(cells, CHAPTERS[0].EXERCISES, secret=5)
+    judgement = judge(cells, FIRST, secret=5)
     after = victim.stat()
     assert victim.read_text() == "as it was"
     assert list(tmp_path.iterdir()) == [victim]
@@ -474,7 +475,7 @@ ENDINGS = {
 def test_a_cell_that_ends_its_process_costs_no_other_cell_its_points():
     cells = [SETUP, *(code for code, _ in ENDINGS.values()), *SOLUTIONS.values()]
     limits = Limits(seconds_per_cell=8)
-    judgement = judge(cells, CHAPTERS[0].EXERCISES, 5, limits)
+    judgement = judge(cells, FIRST, 5, limits)
     for number, (name, (_, said)) in enumerate(ENDINGS.items(), start=2):
         line = next(line for line in judgement.remarks if line.startswith(f"cell {number}: "))
         assert said in line, name
@@ -509,7 +510,7 @@ def my_kl(mean, std):
 @needs_sandbox
 @pytest.mark.slow
 def test_functions_that_do_not_answer_and_answers_that_are_forged_earn_nothing():
-    judgement = judge([SETUP, FORGED], CHAPTERS[0].EXERCISES, secret=5)
+    judgement = judge([SETUP, FORGED], FIRST, secret=5)
     lines = {id: verdict.text for id, verdict in judgement.verdicts.items()}
     assert "still running after 3 seconds and was stopped" in lines["1.1"]
     assert "my_draw gave no answer: it ended its process (exit status 0)" in lines["1.2"]
@@ -540,7 +541,7 @@ def test_three_submissions_all_right_all_wrong_and_hostile(course, tmp_path, cap
     right, wrong = {}, {}
     for stem, notebook in released.items():
         right[stem] = filled_in(notebook, read_solutions(stem[:2]))
-        answers = {e.id: WRONG[e.kind].format(name=e.name) for e in EXERCISES.values()}
+        answers = {e.id: WRONG[e.kind].format(name=e.name) for e in GRADED.values()}
         wrong[stem] = filled_in(notebook, answers)
     forged = filled_in(released["01_vae_math"], {"1.2": SOLUTIONS["1.2"]}, before=PATCHES)
     for cell in forged.cells:
@@ -557,11 +558,11 @@ def test_three_submissions_all_right_all_wrong_and_hostile(course, tmp_path, cap
     with (tmp_path / "grades.csv").open() as file:
         ada, bob, eve = csv.DictReader(file)
     assert (ada["student"], ada["assignment"]) == ("ada", "exercises")
-    assert [ada[id] for id in EXERCISES] == ["1"] * 17
+    assert [ada[id] for id in GRADED] == ["1"] * 17
     assert (ada["score"], ada["max_score"], ada["remarks"]) == ("17", "17", "")
-    assert [bob[id] for id in EXERCISES] == ["0"] * 17
+    assert [bob[id] for id in GRADED] == ["0"] * 17
     assert (bob["score"], bob["remarks"]) == ("0", "")
-    assert [id for id in EXERCISES if eve[id] != "0"] == ["1.2"]
+    assert [id for id in GRADED if eve[id] != "0"] == ["1.2"]
     assert (
         "01_vae_math: the locked cell test-1-1 was edited and has been put back" in eve["remarks"]
     )
@@ -591,7 +592,7 @@ def test_a_variant_is_graded_by_its_own_numbers(course, tmp_path):
     assert grade.main([str(tmp_path), "--course", str(course.root), "--csv", str(table)]) == 0
     with table.open() as file:
         (dan,) = csv.DictReader(file)
-    assert [id for id in EXERCISES if dan[id] != "0"] == ["3.3"]
+    assert [id for id in GRADED if dan[id] != "0"] == ["3.3"]
 
 
 def test_an_interrupted_grading_leaves_the_old_table(course, tmp_path, monkeypatch):

@@ -1,1 +1,1 @@
-"""Grading what others wrote: a sandbox, a process in it, and verdicts that are made outside."""
+"""Grading of submissions: each runs in a sandboxed process, and is judged outside of it."""

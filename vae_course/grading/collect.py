@@ -1,6 +1,6 @@
-"""What was handed in: found, read as data, and cleaned before nbgrader sees it.
+"""Find submitted notebooks, read them as data, and clean them for nbgrader.
 
-A submission is laid out as nbgrader lays them out: FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb.
+Submissions have nbgrader's layout, FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb.
 """
 
 import re
@@ -16,18 +16,18 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from vae_course.grading.release import name_of
 
 LAYOUT = "FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb"
-LARGEST = 10_000_000  # bytes of a notebook
-STUDENT = re.compile(r"\w[\w.@-]*")  # no pattern of files, and no formula in a spreadsheet
+MAX_BYTES = 10_000_000  # the largest notebook that is read
+STUDENT = re.compile(r"\w[\w.@-]*")  # neither a file pattern nor a spreadsheet formula
 NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 
 
 class LayoutError(Exception):
-    """The folder of submissions is not as it has to be; the message says where, and what to do."""
+    """The folder of submissions has another layout; the message names each wrong entry."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student handed in to one assignment."""
+    """One student's submission to one assignment."""
 
     student: str
     assignment: str
@@ -35,14 +35,25 @@ class Submission:
 
 
 def submissions(folder: Path, assignments: list[str]) -> list[Submission]:
-    """Return what a folder holds, or raise a LayoutError that names everything out of place."""
+    """Return the submissions in a folder.
+
+    Args:
+        folder: the folder, which holds one folder for each student.
+        assignments: the names of known assignments.
+
+    Returns:
+        One submission for each student and assignment.
+
+    Raises:
+        LayoutError: if anything is out of place. The message names everything that is.
+    """
     if not folder.is_dir():
         raise LayoutError(f"There is no folder {folder}.")
     found, wrong = [], []
     for student in _visible(folder):
         if not student.is_dir() or student.is_symlink() or not STUDENT.fullmatch(student.name):
             wrong.append(
-                f"{student}: expected is a folder named as the student, of letters, digits and .@-_"
+                f"{student}: expected a folder with a student's name, of letters, digits and .@-_"
             )
             continue
         handed_in = list(_visible(student))
@@ -51,12 +62,12 @@ def submissions(folder: Path, assignments: list[str]) -> list[Submission]:
                 found.append(Submission(student.name, place.name, place))
             else:
                 known = " or ".join(assignments)
-                wrong.append(f"{place}: expected is a folder named as the assignment, {known}")
+                wrong.append(f"{place}: expected a folder with an assignment's name, {known}")
         if not handed_in:
-            wrong.append(f"{student}: it is empty")
+            wrong.append(f"{student}: expected an assignment in it, got an empty folder")
     if wrong or not found:
         what = "\n".join(wrong) or f"There is nothing in {folder}."
-        raise LayoutError(f"{what}\nSubmissions lie in {LAYOUT}.")
+        raise LayoutError(f"{what}\nThe layout of submissions is {LAYOUT}.")
     return found
 
 
@@ -67,43 +78,61 @@ def _visible(folder: Path) -> Iterator[Path]:
 def collected(
     submission: Submission, released: dict[str, NotebookNode]
 ) -> tuple[dict[str, NotebookNode], list[str]]:
-    """Return every notebook of the assignment as one that nbgrader can grade, and remarks.
+    """Return the notebooks of a submission in a form that nbgrader can grade.
 
-    A notebook that is missing or unreadable becomes an untouched one.
+    Args:
+        submission: the submission.
+        released: the notebooks of the assignment by name, as handed out.
+
+    Returns:
+        A notebook for each name, which is an untouched copy if none was submitted or it cannot be
+        read, and remarks for the instructor.
     """
     notebooks, remarks = {}, []
     for name, release in released.items():
         path = submission.folder / f"{name}.ipynb"
         try:
-            notebooks[name], said = cleaned(_read(path), release)
+            notebooks[name], found = cleaned(_read(path), release)
         except ValueError as error:
-            notebooks[name], said = deepcopy(release), [str(error)]
-        remarks += [f"{name}: {line}" for line in said]
-    known = {"timestamp.txt", *(f"{name}.ipynb" for name in released)}  # nbgrader adds the first
+            notebooks[name], found = deepcopy(release), [str(error)]
+        remarks += [f"{name}: {line}" for line in found]
+    known = {
+        "timestamp.txt",
+        *(f"{name}.ipynb" for name in released),
+    }  # the first by nbgrader
     others = [path.name for path in _visible(submission.folder) if path.name not in known]
     remarks += [f"not part of the assignment: {_printable(name)}" for name in others]
     return notebooks, remarks
 
 
 def _read(path: Path) -> NotebookNode:
-    """Read a notebook, or raise a ValueError that says why not."""
+    """Read a notebook, or raise a ValueError with the remark for the instructor."""
     if path.is_symlink() or not path.is_file():
         raise ValueError("not handed in")
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"not read, since it is larger than {LARGEST // 1_000_000} MB")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"not read, since it is larger than {MAX_BYTES // 1_000_000} MB")
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)
-    except Exception as error:  # whatever a file may hold that is no notebook
+    except Exception as error:  # the file may hold anything
         raise ValueError(f"not a notebook ({type(error).__name__})") from None
     return notebook
 
 
 def cleaned(submitted: NotebookNode, release: NotebookNode) -> tuple[NotebookNode, list[str]]:
-    """Return the submitted cells with the release's metadata, no outputs, and no cell missing.
+    """Return a submitted notebook with the metadata of the release, and without outputs.
 
-    Locked cells keep what was submitted: nbgrader puts them back. Of two cells with one name the
-    first keeps it.
+    Missing cells are put back. nbgrader itself restores the source of locked cells later.
+
+    Args:
+        submitted: the notebook as submitted.
+        release: the notebook as handed out.
+
+    Returns:
+        The notebook, and remarks for the instructor.
+
+    Raises:
+        ValueError: if it holds no cell of the assignment.
     """
     expected = {name_of(cell): cell for cell in release.cells}
     if not any(name_of(cell) in expected for cell in submitted.cells):

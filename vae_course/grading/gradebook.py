@@ -1,11 +1,11 @@
-"""The instructor's folder, laid out as nbgrader wants it, and the two steps that nbgrader takes.
+"""The instructor's folder in nbgrader's layout, and the two steps in which nbgrader uses it.
 
-FOLDER/source/NAME/      the assignment as it was made
-FOLDER/release/NAME/     the same, to hand out
-FOLDER/instructor/NAME.json   its seed, the secret one of its grading, the key; never hand it out
-FOLDER/collected/STUDENT/NAME/    what was handed in, cleaned
-FOLDER/autograded/STUDENT/NAME/   the same with the verdicts
-FOLDER/gradebook.db      nbgrader's data base
+FOLDER/source/NAME/               the assignment before nbgrader's release step
+FOLDER/release/NAME/              the assignment to hand out
+FOLDER/instructor/NAME.json       its seed, the secret seed of its grading, and the answers
+FOLDER/collected/STUDENT/NAME/    the submissions, cleaned
+FOLDER/autograded/STUDENT/NAME/   the submissions with their verdicts
+FOLDER/gradebook.db               nbgrader's database
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat.notebooknode import NotebookNode
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook as NbgraderDatabase
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
@@ -37,8 +37,7 @@ from nbgrader.preprocessors import (
 from sqlalchemy.exc import SAWarning
 
 from vae_course.commands.notebooks import write_notebook
-from vae_course.exercises import EXERCISES
-from vae_course.grading.release import assignment_name, source_notebooks
+from vae_course.grading.release import GRADED, assignment_name, source_notebooks
 from vae_lib._files import write_text_atomically
 
 Step = Callable[[NotebookNode, dict], tuple[NotebookNode, dict]]
@@ -46,9 +45,11 @@ Step = Callable[[NotebookNode, dict], tuple[NotebookNode, dict]]
 
 @dataclass(frozen=True)
 class Facts:
-    """What the instructor alone knows of an assignment.
+    """The two seeds of an assignment, which only the instructor knows.
 
-    seed: of its numbers. secret: the seed of the inputs that functions are tried on.
+    Attributes:
+        seed: the seed of its numbers.
+        secret: the seed of the inputs on which functions are tested.
     """
 
     seed: int | None
@@ -56,17 +57,17 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Course:
+class Gradebook:
     """The instructor's folder."""
 
     root: Path
 
     def assignments(self) -> list[str]:
-        """Return the names of the assignments that were made."""
+        """Return the names of all assignments."""
         return sorted(path.stem for path in (self.root / "instructor").glob("*.json"))
 
     def facts(self, name: str) -> Facts:
-        """Return what was kept of an assignment."""
+        """Return the seeds of an assignment."""
         kept = json.loads((self.root / "instructor" / f"{name}.json").read_text())
         return Facts(kept["seed"], kept["secret"])
 
@@ -76,7 +77,7 @@ class Course:
         return {path.stem: nbformat.read(path, as_version=4) for path in paths}
 
     def make(self, seed: int | None) -> Path:
-        """Make an assignment, or make it again, and return the folder to hand out."""
+        """Write an assignment, keep its secret if it exists, and return the folder to hand out."""
         name = assignment_name(seed)
         again = name in self.assignments()
         secret = self.facts(name).secret if again else secrets.randbits(48)
@@ -97,19 +98,25 @@ class Course:
         return self.root / "release" / name
 
     def autograde(self, student: str, name: str, judge: Step) -> None:
-        """Let nbgrader grade one student's collected notebooks; `judge` says what is right."""
+        """Let nbgrader record the points of one student's collected notebooks.
+
+        Args:
+            student: the name of the student.
+            name: the name of the assignment.
+            judge: the step that writes the verdicts into a notebook.
+        """
         with _nbgrader():
             converter = Autograde(coursedir=self._directory(name, student), force=True)
             converter.autograde_preprocessors = [judge, SaveAutoGrades, CheckCellMetadata]
             converter.start()
 
     def scores(self, student: str, name: str) -> dict[str, float]:
-        """Return the points for each exercise; a grade that was given by hand goes first."""
-        with _nbgrader(), Gradebook(self._directory(name, student).db_url) as gradebook:
+        """Return the points for each exercise. A manual grade replaces the automatic one."""
+        with _nbgrader(), NbgraderDatabase(self._directory(name, student).db_url) as gradebook:
             submission = gradebook.find_submission(name, student)
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             points = {grade.name: grade.score for grade in grades}
-        return {id: points.get(f"test-{id.replace('.', '-')}", 0.0) for id in EXERCISES}
+        return {id: points.get(f"test-{id.replace('.', '-')}", 0.0) for id in GRADED}
 
     def _directory(self, name: str, student: str) -> CourseDirectory:
         return CourseDirectory(
@@ -121,17 +128,17 @@ class Course:
 
 
 def _with_a_key() -> list:
-    """Return the exercises whose answer is a number or a text, which depends on the seed."""
-    return [each for each in EXERCISES.values() if each.kind in ("number", "text")]
+    """Return the exercises whose answer is a number or a text."""
+    return [each for each in GRADED.values() if each.kind in ("number", "text")]
 
 
 class NbgraderError(Exception):
-    """nbgrader could not do its step; the message is what it logged."""
+    """An nbgrader step failed; the message is nbgrader's log."""
 
 
 @contextlib.contextmanager
 def _nbgrader() -> Iterator[None]:
-    """Let nbgrader find its own commands, and say only what went wrong."""
+    """Put nbgrader's commands on the path, and log only its errors."""
     logger, log = logging.getLogger("traitlets"), io.StringIO()
     handler, level, path = logging.StreamHandler(log), logger.level, os.environ.get("PATH", "")
     logger.addHandler(handler)
@@ -139,7 +146,7 @@ def _nbgrader() -> Iterator[None]:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SAWarning)  # nbgrader's own, about its own queries
+            warnings.simplefilter("ignore", SAWarning)  # about nbgrader's own queries
             yield
     except NbGraderException as error:
         raise NbgraderError(log.getvalue()) from error

@@ -1,8 +1,8 @@
-"""From a submitted notebook to verdicts: the step that replaces nbgrader's own execution.
+"""Judge a submitted notebook, in place of nbgrader's own execution of it.
 
-nbgrader runs the grading cells in the submission's kernel, where a submission may patch whatever
-they call. Here the submission's cells run in a process of their own, the grading cells do not run
-at all, and the verdicts are written where nbgrader looks for the outcome of a grading cell.
+nbgrader runs the grading cells in the submission's kernel, where a submission can patch whatever
+they call. Here the submission's cells run in a separate process, the grading cells do not run at
+all, and the verdicts become the outputs of the grading cells, from which nbgrader reads the result.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from vae_course.grading.session import Function, Limits, LostError, Session
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came out of a notebook: a verdict for each exercise, and what went wrong besides."""
+    """The verdict on each exercise of a notebook, and remarks about errors in its cells."""
 
     verdicts: dict[str, Verdict]
     remarks: list[str]
@@ -30,9 +30,16 @@ class Judgement:
 def judge(
     cells: list[str], exercises: Sequence[Exercise], secret: int, limits: Limits | None = None
 ) -> Judgement:
-    """Run the cells of a submission and examine what they define.
+    """Run the cells of a submission, and examine what they define.
 
-    secret: the seed of the inputs that functions are tried on; the submission never sees it.
+    Args:
+        cells: the source of each code cell.
+        exercises: the exercises to judge.
+        secret: the seed of the inputs for functions. The submission never sees it.
+        limits: the limits for the submission.
+
+    Returns:
+        The verdicts and remarks.
     """
     with Session(cells, limits or Limits()) as session:
         verdicts = {exercise.id: _verdict(session, exercise, secret) for exercise in exercises}
@@ -51,7 +58,7 @@ def _verdict(session: Session, exercise: Exercise, secret: int) -> Verdict:
 
 
 class Judge:
-    """nbgrader's step for one submission: each grading cell gets its verdict as its output."""
+    """A step for nbgrader that stores the verdict on each exercise as its grading cell's output."""
 
     def __init__(self, facts: Facts, limits: Limits | None = None):
         self.remarks: dict[str, list[str]] = {}
@@ -64,7 +71,7 @@ class Judge:
         own = [cell.source for cell in code if exercise_of(cell) is None]
         exercises = [EXERCISES[id].variant(self._facts.seed) for id in tests if id]
         if set(own) <= {SETUP, *(exercise.stub for exercise in exercises)}:
-            own = []  # nothing was done: no process is needed to say so
+            own = []  # all stubs are untouched, so no process is needed
         judgement = judge(own, exercises, self._facts.secret, self._limits)
         for id, verdict in judgement.verdicts.items():
             tests[id].outputs = [_output(verdict)]
@@ -73,7 +80,7 @@ class Judge:
 
 
 def _output(verdict: Verdict) -> NotebookNode:
-    """Return the output that nbgrader reads: an error, unless the verdict is "right"."""
+    """Return the output for nbgrader, which counts an error as 0 points."""
     if verdict.status == "right":
         return new_output("stream", name="stdout", text=verdict.text + "\n")
     name = "NotRightError"

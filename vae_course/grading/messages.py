@@ -1,6 +1,6 @@
-"""What the grader and a submission's process say to each other: lines of JSON, and only data.
+"""Messages between the grader and a submission's process, as lines of JSON.
 
-Nothing that a submission sends is ever unpickled, evaluated or called.
+Nothing that a submission sends is unpickled, evaluated or called.
 """
 
 import json
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LONGEST = 4_000_000  # bytes of a line
+MAX_LINE = 4_000_000  # bytes
 
 
 class NonsenseError(Exception):
-    """A line that no honest process would send."""
+    """A line that is not a message."""
 
 
 def encoded(message: dict[str, Any]) -> bytes:
@@ -23,7 +23,7 @@ def encoded(message: dict[str, Any]) -> bytes:
 
 
 def decoded(line: bytes) -> dict[str, Any]:
-    """Return the message of a line, or raise a NonsenseError."""
+    """Return the message in a line. Raises a NonsenseError if there is none."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -33,11 +33,11 @@ def decoded(line: bytes) -> dict[str, Any]:
     return message
 
 
-# --- arguments, from the grader: exact ------------------------------------------------------------
+# --- arguments, from the grader -------------------------------------------------------------------
 
 
 def packed(argument: Any) -> dict[str, Any]:
-    """Describe an argument of a function: a tensor, an array or a number."""
+    """Return an exact description of an argument: a tensor, an array or a number."""
     if isinstance(argument, Tensor):
         kind = str(argument.dtype).removeprefix("torch.")
         return {"tensor": argument.tolist(), "dtype": kind}
@@ -47,7 +47,7 @@ def packed(argument: Any) -> dict[str, Any]:
 
 
 def unpacked(description: dict[str, Any]) -> Any:
-    """Return the argument that `packed` described."""
+    """Return the argument with this description."""
     if "tensor" in description:
         return torch.tensor(description["tensor"], dtype=getattr(torch, description["dtype"]))
     if "array" in description:
@@ -59,7 +59,7 @@ def unpacked(description: dict[str, Any]) -> Any:
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """Describe an answer by numbers, texts and lists alone; anything else by its type."""
+    """Return a description of an answer by numbers, texts and lists, or else by its type."""
     if value is ...:
         return {"untouched": True}
     if isinstance(value, Tensor) and not value.is_complex():
@@ -75,7 +75,7 @@ def plain(value: Any) -> dict[str, Any]:
 
 
 def answer_in(description: dict[str, Any]) -> Any:
-    """Return the answer that `plain` described; a function is not among them."""
+    """Return the answer with this description. A function becomes an object of another type."""
     if "untouched" in description:
         return ...
     if "list" in description:
@@ -89,7 +89,7 @@ def answer_in(description: dict[str, Any]) -> Any:
 
 
 def error_in(description: Any) -> tuple[str, str]:
-    """Return the name of an error and what it says, or raise a NonsenseError."""
+    """Return the name and the message of an error. Raises a NonsenseError for anything else."""
     if isinstance(description, list) and len(description) == 2:
         kind, words = description
         if isinstance(kind, str) and isinstance(words, str) and kind:

@@ -1,4 +1,4 @@
-"""The assignment: one notebook for each chapter, made from the exercises, in nbgrader's form."""
+"""The notebooks of an assignment, made from the exercises in nbgrader's format."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,9 @@ from vae_course.commands.notebooks import KERNEL, notebook_paths
 from vae_course.exercises import EXERCISES
 from vae_course.exercises.exercise import Exercise
 
-POINTS = 1  # of each exercise
+POINTS = 1  # for each exercise
+# Open exercises take models and iterators, which the grader cannot send to a submission as data.
+GRADED = {exercise.id: exercise for exercise in EXERCISES.values() if not exercise.hints}
 SETUP = """\
 import math
 
@@ -22,43 +24,43 @@ from vae_course.exercises import require"""
 INTRODUCTION = """\
 # Exercises of {title}
 
-Replace each `...` with your answer, run its cell and the one below, which says what is right or
-which mistake it sees. At the end, restart the kernel and run all cells, save, and hand in this file
-under its own name. Cells that cannot be edited are put back before grading; add cells of your own
-wherever you like. If a name is defined twice, the last definition counts."""
+Replace each `...` with your answer. Run the cell, and then the cell below it, which says whether
+your answer is right or which mistake it looks like. At the end, restart the kernel, run all cells,
+save the file, and hand it in without renaming it. You may add cells of your own anywhere. Locked
+cells are restored before grading. If you define a name twice, the last definition counts."""
 
 
 def assignment_name(seed: int | None) -> str:
-    """Return the name of the assignment with the numbers of a seed; None: the course's own."""
+    """Return the name of the assignment with a seed, or with the course's own numbers for None."""
     return "exercises" if seed is None else f"exercises-{seed}"
 
 
 def grade_id(kind: str, exercise: Exercise) -> str:
-    """Return nbgrader's name of a cell: "statement-4-2", "solution-4-2" or "test-4-2"."""
+    """Return the nbgrader id of a cell: "statement-4-2", "solution-4-2" or "test-4-2"."""
     return f"{kind}-{exercise.id.replace('.', '-')}"
 
 
 def name_of(cell: NotebookNode) -> str | None:
-    """Return nbgrader's name of a cell, if it has one."""
+    """Return the nbgrader id of a cell, if it has one."""
     known = cell.metadata.get("nbgrader")
     name = known.get("grade_id") if isinstance(known, dict) else None
     return name if isinstance(name, str) else None
 
 
 def exercise_of(cell: NotebookNode) -> str | None:
-    """Return the id of the exercise that a cell grades, "4.2" say, if it grades one."""
+    """Return the number of the exercise that a cell grades, such as "4.2", if it grades one."""
     found = re.fullmatch(r"test-(\d+)-(\d+)", name_of(cell) or "")
     return ".".join(found.groups()) if found else None
 
 
 def exercises_of(path: Path, seed: int | None) -> list[Exercise]:
-    """Return the exercises of one of the course's notebooks, with the numbers of a seed."""
+    """Return the graded exercises of one of the course's notebooks, with the numbers of a seed."""
     chapter = f"{int(path.name[:2])}."
-    return [each.variant(seed) for each in EXERCISES.values() if each.id.startswith(chapter)]
+    return [each.variant(seed) for each in GRADED.values() if each.id.startswith(chapter)]
 
 
 def source_notebooks(seed: int | None) -> dict[str, NotebookNode]:
-    """Return the notebooks of the assignment by name, each named as the course's own."""
+    """Return the notebooks of the assignment, with the names of the course's notebooks."""
     notebooks = {}
     for path in notebook_paths():
         exercises = exercises_of(path, seed)

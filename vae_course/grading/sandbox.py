@@ -1,9 +1,9 @@
-"""Lock the running process into one folder, on Linux and for good, with what the kernel offers.
+"""Confine the running process to one folder on Linux, for good.
 
-Landlock [1] allows reading a few folders, and writing in one. A seccomp filter [2] refuses the
-calls that Landlock does not know: processes, signals, sockets, modes and owners of files, space
-beyond the end of a file, and notes of what happens in other folders. Neither needs privileges, and
-neither can be lifted again. `resource` limits memory, time and files.
+Landlock [1] permits reading a few folders and writing to one. A seccomp filter [2] refuses system
+calls that Landlock does not cover: new processes, signals, sockets, modes and owners of files,
+space beyond the end of a file, and notifications about other folders. Both work without privileges,
+and neither can be undone. `resource` limits memory, time and files.
 
 [1] https://docs.kernel.org/userspace-api/landlock.html
 [2] https://docs.kernel.org/userspace-api/seccomp_filter.html
@@ -22,18 +22,18 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-# --- what the kernel calls things: linux/landlock.h, linux/seccomp.h, linux/audit.h ---------------
+# --- constants of the kernel: linux/landlock.h, linux/seccomp.h, linux/audit.h --------------------
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every processor
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_FILE, MAKE_REG, TRUNCATE = 1 << 5, 1 << 8, 1 << 14
-RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # how many rights each version knows; later ones as 5
+RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # number of rights by version; 16 for later ones
 READ = READ_FILE | READ_DIR
 KEEP = READ | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE  # no folders, links or sockets
 NO_NEW_PRIVILEGES, SECCOMP, FILTER, DROP_BOUND, DIE_WITH_PARENT = 38, 22, 2, 24, 1
 CLONE_THREAD = 0x10000
 
-# The calls that are refused: name, number on x86-64 and on 64-bit Arm (None: it has no such call).
+# Refused system calls: name, number on x86-64, number on 64-bit Arm (None if it does not exist).
 REFUSED = [
     *[("fork", 57, None), ("vfork", 58, None)],
     *[("kill", 62, 129), ("tkill", 200, 130), ("tgkill", 234, 131), ("ptrace", 101, 117)],
@@ -59,22 +59,22 @@ REFUSED = [
     *[("inotify_init", 253, None), ("inotify_init1", 294, 26), ("fanotify_init", 300, 262)],
 ]
 CLONE, PRLIMIT, CLONE3 = (56, 220), (302, 261), 435
-# Commands of fcntl and ioctl that let the kernel send a signal, any one, to any process of the same
-# user, as soon as a file can be read: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
+# Commands of fcntl and ioctl with which the kernel sends a signal to another process of the user
+# when a file becomes readable: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
 SIGNALLING = [((72, 25), (8, 10, 15)), ((16, 29), (0x8901, 0x8902))]
 PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column, audit number
 
 
 class NoSandboxError(Exception):
-    """This machine cannot lock a process in; the message says what it lacks."""
+    """This machine cannot confine a process; the message says what it lacks."""
 
 
 def require_sandbox() -> None:
-    """Raise a NoSandboxError where `lock_in` would not work."""
+    """Raise a NoSandboxError if `lock_in` cannot work on this machine."""
     if sys.platform != "linux" or platform.machine() not in PROCESSORS:
         raise NoSandboxError(f"it is {platform.system()} on {platform.machine()}")
     if _landlock_version() < 1:
-        raise NoSandboxError("its kernel has no Landlock, or has it switched off")
+        raise NoSandboxError("its kernel has no Landlock, or it is switched off")
 
 
 def lock_in(
@@ -85,15 +85,21 @@ def lock_in(
     seconds: int,
     file: int,
 ) -> None:
-    """Lock this process in, after its last trusted import.
+    """Confine this process; call it after the last trusted import.
 
-    folder: where it may make, change and remove files. readable: files and folders that it may
-    read. listable: folders whose names, and no more, it may read. memory: bytes beyond what it has
-    mapped by now. seconds: of processor time, from now on. file: bytes of a single file. Raises
-    a NoSandboxError where a lock does not hold.
+    Args:
+        folder: the folder in which the process may create, change and remove files.
+        readable: files and folders that it may read.
+        listable: folders of which it may read the names of files, but not the files.
+        memory: bytes beyond what it has mapped by now.
+        seconds: processor time from now on.
+        file: bytes of a single file.
+
+    Raises:
+        NoSandboxError: if anything that should be refused is still possible.
     """
     if len(os.listdir("/proc/self/task")) > 1:
-        raise NoSandboxError("the process has more than one thread, and only one would be locked")
+        raise NoSandboxError("the process has several threads, and only one would be confined")
     _limit(memory, seconds, file)
     _drop_capabilities()
     _call("prctl", _libc().prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0))
@@ -104,7 +110,7 @@ def lock_in(
 
 
 def _limit(memory: int, seconds: int, file: int) -> None:
-    import resource  # Windows has none, and has to be told so kindly by `require_sandbox`
+    import resource  # does not exist on Windows, which `require_sandbox` refuses first
 
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     limits = {
@@ -119,10 +125,10 @@ def _limit(memory: int, seconds: int, file: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Give up what root may do beyond other users. (No other user can give up anything.)"""
+    """Give up the privileges of root. Other users have none to give up."""
     if os.geteuid() == 0:
         for capability in range(64):
-            _libc().prctl(DROP_BOUND, capability, 0, 0, 0)  # refuses those that do not exist
+            _libc().prctl(DROP_BOUND, capability, 0, 0, 0)  # fails for numbers that do not exist
         header = struct.pack("Ii", 0x20080522, 0)  # version 3, this process
         _call("capset", _libc().capset(header, bytes(24)))
 
@@ -159,7 +165,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 # --- seccomp --------------------------------------------------------------------------------------
 
-# Instructions of classic BPF: load a word of (number, processor, place, arguments); jump; return.
+# Classic BPF: load a word of (number, processor, address, arguments), jump, return.
 LOAD, EQUAL, AT_LEAST, BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, PROCESSOR, ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24
 ALLOW, KILL, ERROR = 0x7FFF0000, 0x80000000, 0x00050000
@@ -174,7 +180,7 @@ def _refuse_calls() -> None:
         (EQUAL, 1, 0, audit),
         (RETURN, 0, 0, KILL),
     ]
-    lines += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, 0x40000000), refuse]  # x32, a second table
+    lines += [(LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, 0x40000000), refuse]  # the x32 table of calls
     for _, *numbers in REFUSED:
         number = numbers[column]
         if number is not None:
@@ -184,11 +190,11 @@ def _refuse_calls() -> None:
         for command in commands:
             lines += [(EQUAL, 0, 1, command), refuse]
         lines += [allow]
-    # glibc then asks clone, whose arguments can be read here: threads may be made, processes not
+    # glibc then falls back to clone, whose arguments this filter can read: threads are allowed
     lines += [(EQUAL, 0, 1, CLONE3), unknown]
     lines += [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, ARGUMENT), (BIT, 1, 0, CLONE_THREAD)]
     lines += [refuse, allow]
-    # limits of its own (process 0) may be read and lowered, those of others not
+    # the process may change its own limits (process 0), but not those of others
     lines += [(EQUAL, 0, 4, PRLIMIT[column]), (LOAD, 0, 0, ARGUMENT), (EQUAL, 1, 0, 0)]
     lines += [refuse, allow, allow]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
@@ -196,11 +202,11 @@ def _refuse_calls() -> None:
     _call("seccomp", _libc().prctl(SECCOMP, FILTER, program, 0, 0))
 
 
-# --- do the locks hold? ---------------------------------------------------------------------------
+# --- trial ----------------------------------------------------------------------------------------
 
 
 def _confirm(folder: Path) -> None:
-    """Try what must not be possible any more."""
+    """Try everything that should be refused now."""
     attempts: dict[str, Callable[[], object]] = {
         "start a process": os.fork,
         "open a socket": socket.socket,
@@ -216,7 +222,7 @@ def _confirm(folder: Path) -> None:
             continue
         if what == "start a process" and child == 0:
             os._exit(1)
-        raise NoSandboxError(f"a process that was locked in could still {what}")
+        raise NoSandboxError(f"a confined process could still {what}")
 
 
 def _libc() -> ctypes.CDLL:
@@ -225,4 +231,4 @@ def _libc() -> ctypes.CDLL:
 
 def _call(name: str, result: int) -> None:
     if result < 0:
-        raise NoSandboxError(f"{name} says: {os.strerror(ctypes.get_errno())}")
+        raise NoSandboxError(f"{name} failed: {os.strerror(ctypes.get_errno())}")

@@ -1,7 +1,7 @@
-"""The grader's side of a submission's process: it runs the cells, asks for answers, and ends it.
+"""The grader's side of a submission's process: run its cells, ask for answers, and end it.
 
-The verdict is not made there but here, by `vae_course.exercises.checking.examine`, on inputs that
-the submission has not seen. What the process says is an answer, and never a verdict.
+The process returns answers only. The grader decides whether they are right, with
+`vae_course.exercises.checking.examine` and on inputs that the submission has not seen.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any
 
 from vae_course import ROOT
 from vae_course.grading.messages import (
-    LONGEST,
+    MAX_LINE,
     NonsenseError,
     answer_in,
     decoded,
@@ -29,8 +29,8 @@ from vae_course.grading.messages import (
 )
 from vae_course.grading.sandbox import NoSandboxError, require_sandbox
 
-TICK = 0.1  # seconds between two looks at what the process has written
-QUIET = {  # one thread each: only a process of one thread can be locked in
+TICK = 0.1  # seconds between two checks of the files that the process has written
+ENVIRONMENT = {  # with one thread, since only a process of one thread can be confined
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -38,30 +38,45 @@ QUIET = {  # one thread each: only a process of one thread can be locked in
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",
 }
-HOMES = ("HOME", "TMPDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")  # all in its folder
+HOMES = ("HOME", "TMPDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")  # all set to its folder
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one notebook may use. seconds: of everything, in wall time and in processor time."""
+    """The limits for one notebook.
+
+    Attributes:
+        seconds: the time for everything, in wall time and in processor time.
+        seconds_per_cell: the wall time for one cell.
+        memory: bytes beyond what Python and torch take.
+        folder: bytes of all files together.
+        file: bytes of one file.
+        files: the number of files.
+    """
 
     seconds: int = 120
     seconds_per_cell: float = 20.0
-    memory: int = 2 * 1024**3  # bytes, beyond what Python and torch take
-    folder: int = 50_000_000  # bytes of all files together
-    file: int = 20_000_000  # bytes of a file
+    memory: int = 2 * 1024**3
+    folder: int = 50_000_000
+    file: int = 20_000_000
     files: int = 200
 
 
 class LostError(Exception):
-    """The process is gone, and why."""
+    """The process has ended; the message says why."""
 
 
 class Session:
-    """A submission's notebook at work: its cells, run in a process that may have to be replaced.
+    """The process that runs a submission's cells; a context manager.
 
-    A cell that does not come back is left out when the others are run again. `remarks` says what
-    an instructor should know of.
+    If a cell ends the process or runs too long, a new process runs the other cells again.
+
+    Args:
+        cells: the source of each code cell.
+        limits: the limits for the submission.
+
+    Attributes:
+        remarks: lines for the instructor about errors and stopped cells.
     """
 
     def __init__(self, cells: list[str], limits: Limits):
@@ -81,7 +96,7 @@ class Session:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def answer(self, name: str) -> Any:
-        """Return what a name holds after all cells: data, or something to call. May be lost."""
+        """Return the value of a name after all cells, a `Function` if it can be called."""
         if not self.cells:
             return ...
         with self._doubt():
@@ -89,7 +104,7 @@ class Session:
             return Function(self, name) if "function" in reply else answer_in(reply)
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """Return what the function of that name returns, or raise what it raises."""
+        """Return the result of a function of the submission, or raise an error of the same name."""
         with self._doubt():
             reply = self._asked({"name": name, "call": list(map(packed, arguments))})
             if "raised" in reply:
@@ -98,7 +113,7 @@ class Session:
             return answer_in(reply)
 
     def stop(self) -> None:
-        """End the process; it cannot have started others."""
+        """End the process, which cannot have started others."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -115,15 +130,15 @@ class Session:
 
     @contextlib.contextmanager
     def _doubt(self) -> Iterator[None]:
-        """Take a reply for what it is: bytes from somebody who may send anything."""
+        """End the process if its reply is not a valid message."""
         try:
             yield
         except (NonsenseError, RecursionError, ValueError, TypeError):
             self.stop()
-            raise LostError("its process sent what no answer looks like") from None
+            raise LostError("its process sent something that is not an answer") from None
 
     def _start(self) -> None:
-        """Start a process and run the cells; without those that have ended one already."""
+        """Start a process and run all cells, except those that have ended a process before."""
         while self._process is None:
             if time.monotonic() > self._end:
                 raise LostError(f"the {self.limits.seconds} seconds of this notebook were used up")
@@ -158,14 +173,14 @@ class Session:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env={"PATH": os.defpath, **QUIET, **home},
+            env={"PATH": os.defpath, **ENVIRONMENT, **home},
             start_new_session=True,
         )
         for pipe in (self._process.stdin, self._process.stdout):
             os.set_blocking(pipe.fileno(), False)  # type: ignore[union-attr]
         try:
             ready = decoded(self._line(time.monotonic() + 120))
-        except LostError as lost:  # not the submission's fault: none of it has run yet
+        except LostError as lost:  # none of the submission has run yet
             raise RuntimeError(f"the process for a submission did not start: {lost}") from None
         if "refused" in ready:
             self.stop()
@@ -178,7 +193,7 @@ class Session:
         try:
             self._send(encoded(request), until)
             return decoded(self._line(until))
-        except BaseException:  # the limit of `examine` among them
+        except BaseException:  # including TimeUp from `examine`
             self.stop()
             raise
 
@@ -199,7 +214,7 @@ class Session:
             if not received:
                 raise self._ended()
             self._received += received
-            if len(self._received) > LONGEST:
+            if len(self._received) > MAX_LINE:
                 raise LostError("its process sent more than an answer can hold")
         line, self._received = self._received.split(b"\n", 1)
         return line
@@ -215,7 +230,7 @@ class Session:
 
     def _has_written_too_much(self) -> bool:
         sizes = []
-        for folder, _, names in os.walk(self._folder):  # a few levels: it cannot make folders
+        for folder, _, names in os.walk(self._folder):  # shallow, as it cannot make folders
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     sizes.append(os.lstat(os.path.join(folder, name)).st_size)
@@ -228,7 +243,7 @@ class Session:
 
 
 def require_session() -> None:
-    """Raise a NoSandboxError where submissions cannot be locked in, after trying it once."""
+    """Run a trial notebook. Raises a NoSandboxError if this machine cannot confine it."""
     require_sandbox()
     with Session(["tried = True"], Limits()) as session:
         if session.answer("tried") is not True:
@@ -236,7 +251,11 @@ def require_session() -> None:
 
 
 class Function:
-    """A function of the submission, called from here and run there. lost: why it ended, if so."""
+    """A function that runs in the submission's process.
+
+    Attributes:
+        lost: the reason why the process ended during a call, or None.
+    """
 
     def __init__(self, session: Session, name: str):
         self.lost: LostError | None = None
@@ -244,7 +263,7 @@ class Function:
         self._name = name
 
     def __call__(self, *arguments: Any) -> Any:
-        if self.lost is not None:  # once is enough: `examine` tries again with arrays
+        if self.lost is not None:  # `examine` calls again with arrays
             raise self.lost
         try:
             return self._session.call(self._name, arguments)

@@ -1,7 +1,7 @@
-"""The process that a submission runs in: it answers what `session` asks, locked in by `sandbox`.
+"""The process that runs a submission, confined by `sandbox`, and answers the requests of `session`.
 
-Everything in here may be patched by the submission, once its first cell has run. So this process
-says only what a name holds or what a function returns, never whether that is right.
+After its first cell has run, a submission can patch everything in this process. The process
+therefore returns only the values of names and the results of functions, never a verdict.
 """
 
 import contextlib
@@ -12,32 +12,32 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# What a cell is likely to use is imported now: what is not locked in yet must be trusted code.
+# Import what cells are likely to use now, because only trusted code may run before `lock_in`.
 import numpy as np
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from vae_course import ROOT
-from vae_course.grading.messages import LONGEST, decoded, encoded, plain, unpacked
+from vae_course.grading.messages import MAX_LINE, decoded, encoded, plain, unpacked
 from vae_course.grading.sandbox import NoSandboxError, lock_in
 
 LIBRARY = ROOT / "vae_lib"
 COURSE = ROOT / "vae_course"
-READABLE = ("__init__.py", "figures", "measured")  # the rest of the course holds the answers
+READABLE = ("__init__.py", "figures", "measured")  # the rest of the course contains the answers
 SYSTEM = ("/usr", "/lib", "/lib64", "/sys/devices/system", "/etc/ld.so.cache", "/etc/localtime")
 PROCESS = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/dev/null", "/dev/zero", "/dev/urandom")
 
 
 def readable() -> list[Path]:
-    """Return what a submission may read: Python, its packages, and vae_lib without the answers."""
+    """Return what a submission may read: Python, its packages, and the course without answers."""
     library = [LIBRARY, *(COURSE / name for name in READABLE)]
     python = [Path(sys.prefix), Path(sys.base_prefix)]
     return [*python, *map(Path, SYSTEM + PROCESS), *library]
 
 
 def without_answers() -> None:
-    """Put a `vae_course.exercises` in place whose checks say nothing."""
+    """Replace `vae_course.exercises` with a module whose checks do nothing."""
     module = ModuleType("vae_course.exercises")
     for name in ("check", "quiz", "require"):
         setattr(module, name, lambda *arguments, **options: None)
@@ -45,17 +45,17 @@ def without_answers() -> None:
 
 
 def require_hidden_answers() -> None:
-    """Raise a NoSandboxError where the answers lie in a folder that has to be readable."""
+    """Raise a NoSandboxError if this process can read the answers."""
     with contextlib.suppress(PermissionError):
         (COURSE / "exercises" / "checking.py").read_bytes()
-        raise NoSandboxError(f"the course lies in a folder of Python or of the system, {COURSE}")
+        raise NoSandboxError(f"the course is in a folder of Python or of the system, {COURSE}")
 
 
 class Shell(InteractiveShell):
-    """What runs the cells, magics and all."""
+    """A shell that runs cells, including magics."""
 
     def enable_gui(self, gui: str | None = None) -> None:
-        """Do nothing: `%matplotlib inline` asks for it, and nobody looks at the figures."""
+        """Do nothing, as nobody looks at the figures that `%matplotlib inline` would show."""
 
 
 def new_shell(folder: Path) -> InteractiveShell:
@@ -66,22 +66,22 @@ def new_shell(folder: Path) -> InteractiveShell:
 
 
 def run(shell: InteractiveShell, source: str) -> dict[str, Any]:
-    """Run a cell and say which error it raised, if any."""
+    """Run a cell and return the error that it raised, if any."""
     result = shell.run_cell(source)
     error = result.error_before_exec or result.error_in_exec
-    return {"error": None if error is None else told(error)}
+    return {"error": None if error is None else described(error)}
 
 
 def call(answer: Callable[..., Any], arguments: list[dict[str, Any]]) -> dict[str, Any]:
-    """Call a function and describe what it returns or raises."""
+    """Call a function and return a description of its result or error."""
     try:
         return plain(answer(*map(unpacked, arguments)))
     except BaseException as error:
-        return {"raised": told(error)}
+        return {"raised": described(error)}
 
 
-def told(error: BaseException) -> list[str]:
-    """Return the name of an error, and what it says."""
+def described(error: BaseException) -> list[str]:
+    """Return the name and the message of an error."""
     try:
         return [type(error).__name__, str(error)[:400]]
     except Exception:
@@ -104,7 +104,7 @@ def main(folder: Path, memory: int, seconds: int, file: int) -> None:
     os.chdir(folder)
     without_answers()
     shell = new_shell(folder)
-    torch.ones(2, 2, dtype=torch.float64) @ np.ones((2, 2))  # what a first product starts
+    torch.ones(2, 2, dtype=torch.float64) @ np.ones((2, 2))  # starts threads now
     try:
         lock_in(folder, readable(), [COURSE], memory, seconds, file)
         require_hidden_answers()
@@ -113,11 +113,11 @@ def main(folder: Path, memory: int, seconds: int, file: int) -> None:
         ready = {"refused": str(error)}
     replies.write(encoded(ready))
     replies.flush()
-    while "ready" in ready and (line := requests.readline(LONGEST)):
+    while "ready" in ready and (line := requests.readline(MAX_LINE)):
         try:
             reply = encoded(answer_to(shell, decoded(line)))
-        except Exception as error:  # a value that cannot even be described
-            reply = encoded({"raised": told(error)})
+        except Exception as error:  # the value cannot be described
+            reply = encoded({"raised": described(error)})
         replies.write(reply)
         replies.flush()
 
