@@ -307,7 +307,7 @@ STEP = Exercise(
         "`eps` [B, d] holds noise from N(0, 1) for the draw of z. Change the weights once through "
         "`optimizer`, and return −ELBO in nats per image, as it was before the step."
     ),
-    stub="def my_step(vae, optimizer, x, eps):\n    ...\n    return ...",
+    stub="def my_step(vae, optimizer, x, eps):\n    return ...",
     name="my_step",
     oracle=step_by(),
     use=after_three_steps,

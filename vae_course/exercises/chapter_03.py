@@ -317,7 +317,7 @@ POSTERIOR_STD = Exercise(
         "ordinary for pictures, must not upset it. An example: for `z` "
         "[[0, 1], [2, 1], [4, 4]] and weights in the ratio 1 : 2 : 1 it is 1.414 and 1.299."
     ),
-    stub="def my_posterior_std(z, log_weight):\n    ...\n    return ...",
+    stub="def my_posterior_std(z, log_weight):\n    return ...",
     name="my_posterior_std",
     oracle=true_posterior_std,
     verified="It agrees with NumPy's weighted average, also where every weight underflows to 0.",

@@ -379,7 +379,7 @@ FAR_APART = Exercise(
         "as possible. Your score is its place in that ranking. It is enough to do better than "
         "95 % of random z."
     ),
-    stub="def my_split(mean, std):\n    ...\n    return ...",
+    stub="def my_split(mean, std):\n    return ...",
     name="my_split",
     oracle=lambda mean, std: [1.0, 1.0, 1.0, 1.0],
     measure=how_far_apart,

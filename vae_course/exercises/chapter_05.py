@@ -403,9 +403,7 @@ GATED_SEARCH = Exercise(
         "mean [Q, d] and the standard deviation [Q, d]. z is familiar if the smallest "
         "Mahalanobis² to any garment is below `threshold`."
     ),
-    stub=(
-        "def my_gated_search(z, mean, std, decode, encode, threshold, k):\n    ...\n    return ..."
-    ),
+    stub=("def my_gated_search(z, mean, std, decode, encode, threshold, k):\n    return ..."),
     name="my_gated_search",
     oracle=gated_by(),
     verified="The same garments in the same order for thirty z, some familiar and some not.",

@@ -362,7 +362,7 @@ BLOCKS = Exercise(
         "the largest log q(z|x) in the whole wardrobe, best first, counted from the first garment "
         "of the first block. Keep at most one block in memory, beside the one that comes next."
     ),
-    stub="def my_search_in_blocks(z, blocks, k):\n    ...\n    return ...",
+    stub="def my_search_in_blocks(z, blocks, k):\n    return ...",
     name="my_search_in_blocks",
     oracle=search_by(),
     use=block_by_block,
