@@ -7,7 +7,8 @@ from vae_course.exercises.chapter_06 import lift
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.model import VAE
 from vae_lib.objective import elbo
-from vae_lib.retrieval import RULES, PosteriorIndex
+from vae_lib.retrieval import PosteriorIndex
+from vae_lib.rules import RANKINGS
 
 
 def _generator() -> torch.Generator:
@@ -141,8 +142,8 @@ def _random_encoder() -> tuple[PosteriorIndex, torch.Tensor, torch.Tensor]:
 def meaning_of_a_win() -> int:
     """Measure the recall of all rules for an encoder whose μ and σ are random."""
     index, garment, z = _random_encoder()
-    found = {rule: index.search(z, k=1, rule=rule).indices[:, 0] for rule in RULES}
-    recall = {rule: (found[rule] == garment).double().mean() for rule in RULES}
+    found = {rule: index.search(z, k=1, rule=rule).indices[:, 0] for rule in RANKINGS}
+    recall = {rule: (found[rule] == garment).double().mean() for rule in RANKINGS}
     return 1 if max(recall, key=lambda rule: recall[rule]) == "likelihood" else 0
 
 
