@@ -11,6 +11,7 @@ from torch import Tensor
 from vae_lib.figures import RULE_COLORS
 
 LIKELIHOOD, EUCLIDEAN = RULE_COLORS["likelihood"], RULE_COLORS["euclidean"]
+TREE = "0.5"
 
 
 def cost_figure(points: Sequence[Mapping]) -> Figure:
@@ -22,6 +23,7 @@ def cost_figure(points: Sequence[Mapping]) -> Figure:
     figure, axes = plt.subplots(figsize=(7, 4))
     for name, label, color, marker in (
         ("faiss L2", "FAISS IndexFlatL2 on μ", EUCLIDEAN, "s"),
+        ("k-d tree", "SciPy cKDTree on μ", TREE, "^"),
         ("likelihood", "exact likelihood", LIKELIHOOD, "o"),
     ):
         times = [point["milliseconds"][name] for point in points]
@@ -62,9 +64,18 @@ def recall_figure(
 
 def bars_figure(times: Mapping[str, float]) -> Figure:
     """Return horizontal bars of CPU time for one z, in milliseconds, a bar for each title."""
-    figure, axes = plt.subplots(figsize=(7, 0.5 + 0.55 * len(times)))
-    colors = [EUCLIDEAN if "L2" in title else LIKELIHOOD for title in times]
+    figure, axes = plt.subplots(figsize=(7, 0.5 + 0.45 * len(times)))
+    colors = [LIKELIHOOD if "likelihood" in title else EUCLIDEAN for title in times]
     axes.barh(list(times), list(times.values()), color=colors)
     axes.invert_yaxis()
     axes.set(xlabel="CPU time for one z, ms (on this machine, just now)")
+    return figure
+
+
+def opened_figure(shares: Mapping[int, float]) -> Figure:
+    """Return the share of leaves that a search opens against the number of dimensions."""
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    axes.plot(list(shares), list(shares.values()), marker="o", color=LIKELIHOOD)
+    axes.set(xlabel="latent dimensions d", ylabel="share of leaves opened", ylim=(-0.03, 1.05))
+    axes.set_xticks(list(shares))
     return figure
