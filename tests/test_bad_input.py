@@ -501,6 +501,7 @@ def calls(folder: Path) -> dict:
     s["posteriors"].save(folder / "saved")
     save_vae(s["vae"], folder / "weights")
     vae_lib.write_drawn_folder(folder / "pictures", count=12)
+    picture = next((folder / "pictures").rglob("*.png"))
     explorer = Explorer(s["vae"], s["index"], s["images"])
     return {
         "VAE": (
@@ -590,6 +591,32 @@ def calls(folder: Path) -> dict:
             vae_lib.write_drawn_folder,
             {"path": folder / "pictures", "count": 12, "seed": 0},
         ),
+        "inspect_images": (vae_lib.inspect_images, {"images": s["images"]}),
+        "search_picture": (
+            vae_lib.search_picture,
+            {
+                "vae": s["vae"],
+                "index": s["index"],
+                "images": s["images"],
+                "picture": picture,
+                "k": 3,
+                "rules": ["euclidean"],
+            },
+        ),
+        "add_garments": (
+            vae_lib.add_garments,
+            {
+                "vae": s["vae"],
+                "index": s["index"],
+                "images": s["images"],
+                "pictures": [picture],
+                "kind": "Coat",
+            },
+        ),
+        "remove_garments": (
+            vae_lib.remove_garments,
+            {"index": s["index"], "images": s["images"], "garments": [1]},
+        ),
         "load_vae": (load_vae, {"path": folder / "weights"}),
         "save_vae": (save_vae, {"vae": s["vae"], "path": path}),
         "load_pretrained": (vae_lib.load_pretrained, {"name": "mnist", "latent_dim": 10}),
@@ -631,7 +658,8 @@ NAMES_OF_CALLS = [  # listed, so that pytest can show one test for each
     *["Posteriors.sample", "Posteriors.save", "Posteriors.load", "PosteriorIndex"],
     *["PosteriorIndex.search", "PosteriorIndex.scores", "PosteriorIndex.mahalanobis2"],
     *["PosteriorIndex.is_familiar", "PosteriorIndex.save", "PosteriorIndex.load"],
-    *["roundtrip", "gated_search", "load_images", "load_folder", "write_drawn_folder", "load_vae"],
+    *["roundtrip", "gated_search", "load_images", "load_folder", "write_drawn_folder"],
+    *["inspect_images", "search_picture", "add_garments", "remove_garments", "load_vae"],
     *["save_vae", "load_pretrained", "pretrained_facts", "Explorer", "Explorer.z"],
     *["Explorer.rules", "Explorer.garment_z", "FaissIndex"],
 ]

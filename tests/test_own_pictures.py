@@ -77,7 +77,7 @@ def test_removed_garments_are_gone_and_the_others_keep_their_order(vae, index, i
     assert fewer.train_labels.equal(images.train_labels[kept])
     found = search_picture(vae, smaller, fewer, images.train_files[5], k=1)
     assert fewer.train_files[int(found.neighbors["euclidean"].indices[0])] != images.train_files[5]
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="garments: expected"):
         remove_garments(index, images, [len(index)])
 
 

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from vae_lib._checks import require, require_int
 from vae_lib.data import Images
 from vae_lib.encoding import encode_dataset
 from vae_lib.model import VAE
@@ -52,6 +53,7 @@ def search_picture(
     Raises:
         ValueError: Where the picture cannot be read, or for arguments that `search` refuses.
     """
+    _require_parts(index, images)
     x = images.prepare(picture)
     posterior = encode_dataset(vae, x)
     neighbors = {rule: index.search(posterior.mean[0], k, rule) for rule in rules}
@@ -65,6 +67,9 @@ def add_garments(
 
     Only the new pictures are encoded. Raises a ValueError for no picture, and as `Images.prepare`.
     """
+    _require_parts(index, images)
+    require("pictures", pictures, (list, tuple), "a list of pictures")
+    require("kind", kind, str, "a name")
     if len(pictures) == 0:
         raise ValueError("pictures: expected at least one picture, got none")
     x = torch.cat([images.prepare(picture) for picture in pictures])
@@ -91,10 +96,15 @@ def remove_garments(
 ) -> tuple[PosteriorIndex, Images]:
     """Return a smaller index and its images, without some garments; the others keep their order.
 
-    Raises an IndexError for a garment that is not in the index.
+    Raises a ValueError for a garment that is not in the index.
     """
+    _require_parts(index, images)
+    require("garments", garments, (list, tuple), "a list of numbers")
+    numbers = [require_int("garments", garment, least=0) for garment in garments]
+    if numbers and max(numbers) >= len(index):
+        raise ValueError(f"garments: expected 0 to {len(index) - 1}, got {max(numbers)}")
     keep = torch.ones(len(index), dtype=torch.bool)
-    keep[list(garments)] = False
+    keep[numbers] = False
     files, factors = images.train_files, images.train_factors
     smaller = replace(
         images,
@@ -104,3 +114,8 @@ def remove_garments(
         train_factors=None if factors is None else factors[keep],
     )
     return PosteriorIndex(index.posteriors[keep]), smaller
+
+
+def _require_parts(index: PosteriorIndex, images: Images) -> None:
+    require("index", index, PosteriorIndex, "a PosteriorIndex")
+    require("images", images, Images, "Images")

@@ -98,6 +98,9 @@ def open_picture(source: Source, side: int = 28) -> Image.Image:
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
+    if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
+        got = type(source).__name__
+        raise TypeError(f"picture: expected a path, bytes, a file or a Pillow image, got {got}")
     if isinstance(source, str | os.PathLike):
         source = os.path.expanduser(source)
         if not os.path.isfile(source):  # opening a pipe would wait for ever
