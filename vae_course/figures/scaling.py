@@ -26,8 +26,9 @@ def cost_figure(points: Sequence[Mapping]) -> Figure:
         ("k-d tree", "SciPy cKDTree on μ", TREE, "^"),
         ("likelihood", "exact likelihood", LIKELIHOOD, "o"),
     ):
-        times = [point["milliseconds"][name] for point in points]
-        axes.plot(garments, times, marker=marker, color=color, label=label)
+        if all(name in point["milliseconds"] for point in points):
+            times = [point["milliseconds"][name] for point in points]
+            axes.plot(garments, times, marker=marker, color=color, label=label)
     axes.set(xscale="log", yscale="log", xlabel="garments N", ylabel="CPU time for one z, ms")
     axes.legend()
     return figure

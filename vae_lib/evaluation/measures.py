@@ -149,13 +149,13 @@ def reciprocal_ranks(
 
 
 def pixel_distances(
-    pictures: Float[Tensor, "query c h w"], garments: Tensor
-) -> Float[Tensor, " query"]:
+    pictures: Float[Tensor, "picture c h w"], garments: Tensor
+) -> Float[Tensor, " pair"]:
     """Return the squared distance between each picture and its garment, summed over the pixels.
 
     Args:
         pictures: decoded pictures in [0, 1], [Q, C, H, W].
-        garments: one garment for each picture, uint8 or float in [0, 1], of the same shape.
+        garments: one garment for each picture, uint8 or float in [0, 1]; or several for one picture.
 
     Returns:
         The squared distances, [Q].
