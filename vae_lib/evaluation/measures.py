@@ -155,7 +155,7 @@ def pixel_distances(
 
     Args:
         pictures: decoded pictures in [0, 1], [Q, C, H, W].
-        garments: one garment for each picture, uint8 or float in [0, 1]; or several for one picture.
+        garments: uint8 or float in [0, 1], one garment for each picture or several for one.
 
     Returns:
         The squared distances, [Q].
