@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -204,8 +205,8 @@ def test_bad_arguments_are_named(index, cells):
 @pytest.mark.parametrize(
     ("package", "make", "how"),
     [
-        ("faiss", lambda few: FaissIndex(few, cells=2), "course.py lab"),
-        ("pymilvus", MilvusIndex, r"-e '.\[cluster\]'"),
+        ("faiss", lambda few: FaissIndex(few, cells=2), "pip install faiss-cpu"),
+        ("pymilvus", MilvusIndex, r"pip install 'pymilvus\[milvus-lite\]'"),
     ],
 )
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, index, package, make, how):
@@ -291,13 +292,16 @@ def few(index) -> Posteriors:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["FLAT", "IVF_FLAT"])
 def test_milvus_finds_what_exact_search_finds(few, tmp_path, kind):
-    engine = MilvusIndex(few, tmp_path / "new" / "wardrobe.db", kind=kind, cells=32, nprobe=32)
+    engine = MilvusIndex(
+        few, tmp_path / "new" / "wardrobe.db", kind=kind, cells=np.int64(32), nprobe=np.int64(32)
+    )
     assert engine.insert(progress=False) == 3000
     assert engine.verify_recall(k=10, at_least=0.999) >= 0.999
     z = draws(engine.exact, 20, seed=5)
     found, expected = engine.search(z), engine.exact.search(z)
     assert found.indices.equal(expected.indices)
     assert found.scores.equal(expected.scores)
+    assert engine.search(torch.zeros(0, 10)).indices.shape == (0, 10)
     time.sleep(20)  # an index that is rebuilt in the background may be worse than the first one
     assert engine.verify_recall(k=10, at_least=0.999) >= 0.999
     engine.close()

@@ -123,7 +123,7 @@ def pretrained_facts(name: str, latent_dim: int = 10) -> dict[str, Any]:
 
 
 def load_pretrained(name: str, latent_dim: int = 10) -> VAE:
-    """Load a VAE that was trained for the course, after checking its SHA-256.
+    """Load a trained VAE that comes with the library, after checking its SHA-256.
 
     Args:
         name: "fashion-mnist" or "drawn", as in `images.name`.

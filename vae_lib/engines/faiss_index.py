@@ -31,7 +31,7 @@ def import_faiss() -> Any:
     try:
         import faiss
     except ModuleNotFoundError as error:
-        advice = "`python3 course.py lab` brings it, or pip install faiss-cpu"
+        advice = "run `pip install faiss-cpu`"
         raise ModuleNotFoundError(f"FAISS is not installed: {advice}") from error
     return faiss
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vae_lib._checks import require_int
 from vae_lib.engines.recall import RecallError, draws, recall
 from vae_lib.lifted import SPARE, Lifting, rerank
 from vae_lib.posteriors import Posteriors, as_queries
@@ -25,8 +26,8 @@ def import_pymilvus() -> Any:
         import pymilvus
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "pymilvus is not installed: `.venv/bin/pip install -c constraints.txt -e '.[cluster]'` "
-            "in the course's folder brings it, with an embedded database"
+            "pymilvus is not installed: run `pip install 'pymilvus[milvus-lite]'`, which brings an "
+            "embedded database, too"
         ) from error
     return pymilvus
 
@@ -67,7 +68,8 @@ class MilvusIndex:
         self.exact = PosteriorIndex(posteriors)
         self.lifting = Lifting(posteriors)
         self.kind = kind
-        self.nprobe = nprobe
+        cells = require_int("cells", cells, least=1)
+        self.nprobe = require_int("nprobe", nprobe, least=1)
         self.collection = f"{name}_{fingerprint(posteriors)}"
         uri = os.fspath(uri)
         if "://" not in uri:  # pragma: no branch - nothing here runs a cluster
@@ -175,14 +177,16 @@ class MilvusIndex:
             raise ValueError(f"k: expected up to {LARGEST_ANSWER - SPARE}, got {k}")
         queries = as_queries(z, self.exact.latent_dim, self.exact.posteriors.mean.device)
         parameters = {"nprobe": self.nprobe} if self.kind == "IVF_FLAT" else {}
-        answers = self.client.search(
-            self.collection,
-            data=self.lifting.vectors(queries).cpu().numpy(),
-            anns_field=FIELD,
-            limit=wanted,
-            output_fields=["id"],
-            search_params={"metric_type": "IP", "params": parameters},
-        )
+        answers = []
+        if len(queries):  # the database takes no empty batch
+            answers = self.client.search(
+                self.collection,
+                data=self.lifting.vectors(queries).cpu().numpy(),
+                anns_field=FIELD,
+                limit=wanted,
+                output_fields=["id"],
+                search_params={"metric_type": "IP", "params": parameters},
+            )
         candidates = torch.full((len(queries), wanted), -1)
         for row, answer in zip(candidates, answers, strict=True):
             found = torch.tensor([hit["id"] for hit in answer], dtype=torch.int64)
