@@ -286,6 +286,8 @@ def test_the_map_is_dragged_and_names_the_winners(page, playground_models):
     page.get_by_role("button", name="Undo").click()
     assert shown_z(page) == [0.5, -1]
     page.locator(".colors[width='128']").wait_for(timeout=60 * SECONDS)
+    page.get_by_label("Rule of the lower row").select_option("gate")
+    page.get_by_text("by log likelihood without a round trip").wait_for()
 
 
 def test_an_uploaded_picture_is_prepared_as_the_library_does(page, model):

@@ -29,7 +29,8 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
     It is a copy: what the caller does with z afterwards changes nothing here. Raises a TypeError
     for what is not real numbers, a ValueError for another width, NaN, infinity, or beyond ±1e6.
     """
-    queries = as_numbers("z", z, "numbers of shape [d] or [Q, d]").to(device, torch.float64)
+    queries = as_numbers("z", z, "numbers of shape [d] or [Q, d]")
+    queries = queries.to(device, torch.float64, copy=True)
     if queries.dim() not in (1, 2) or queries.shape[-1] != latent_dim:
         expected = f"shape [{latent_dim}] or [Q, {latent_dim}]"
         raise ValueError(f"z: expected {expected}, got {list(queries.shape)}")
@@ -43,7 +44,7 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
 
 
 def as_numbers(name: str, values: object, expected: str) -> Tensor:
-    """Return a copy of real numbers as a tensor without gradients, or raise a TypeError."""
+    """Return real numbers as a tensor without gradients, or raise a TypeError."""
     try:
         if isinstance(values, (list, tuple)) and any(isinstance(v, Tensor) for v in values):
             values = torch.stack([torch.as_tensor(value) for value in values])
@@ -54,7 +55,7 @@ def as_numbers(name: str, values: object, expected: str) -> Tensor:
         raise TypeError(f"{name}: expected {expected}, got {got}") from error
     if values.is_complex() or not is_plain(values):
         raise TypeError(f"{name}: expected {expected}, got {values.dtype}, {values.layout}")
-    return values.detach().clone()
+    return values.detach()
 
 
 def is_single(z: object) -> bool:
@@ -77,7 +78,7 @@ class Posteriors:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             numbers = as_numbers(name, getattr(self, name), "numbers of shape [N, d]")
-            object.__setattr__(self, name, numbers.to(torch.float32))
+            object.__setattr__(self, name, numbers.to(torch.float32, copy=True))
         if self.mean.dim() != 2 or 0 in self.mean.shape:
             raise ValueError(f"mean: expected shape [N, d], got {list(self.mean.shape)}")
         if self.std.shape != self.mean.shape:

@@ -105,13 +105,14 @@ class Tree:
         threads: int = 1,
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"], Float[Tensor, " query"]]:
         """As `Searcher.best`."""
+        queries = z.numpy()
         garments, scores = np.empty((len(z), k), dtype=np.int64), np.empty((len(z), k))
         smallest = np.full(len(z), np.inf if nearest else -np.inf)
         leaves = self.leaves(formula)
 
         def search(some: slice) -> None:
             kernel.best_garments(
-                z.numpy()[some],
+                queries[some],
                 *(leaves, formula.form, formula.nu, formula.constant),
                 *(smallest[some], scores[some], garments[some]),
             )

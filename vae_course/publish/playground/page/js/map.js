@@ -47,6 +47,7 @@ export class Plane {
       button("", () => this.show(which), { "aria-pressed": String(which === this.shown) }),
     );
     this.under = [0, 1].map(() => ({ canvas: garmentCanvas(), text: element("span") }));
+    this.note = element("p", { class: "small" });
     this.legend = element("ul", { class: "legend" });
     byId("map", HTMLDivElement).replaceChildren(this.colors, this.marks);
     byId("map-side", HTMLDivElement).replaceChildren(
@@ -65,7 +66,7 @@ export class Plane {
     );
     byId("map-reading", HTMLDivElement).replaceChildren(
       element("h2", {}, "The map"),
-      element("p", { class: "small" }, "The colour of a place is the class of its winner."),
+      this.note,
       this.legend,
       element("p", { class: "small" }, "Who wins where you point:"),
       ...this.under.map(({ canvas, text }, row) =>
@@ -173,6 +174,9 @@ export class Plane {
       choice.setAttribute("aria-pressed", String(["0", "1", "differ"][i] === this.shown));
     });
     if (!this.legend.childElementCount) this.fillLegend(garments);
+    const returns = scene.rules.some((rule) => rule === "round trip" || rule === "gate");
+    const colored = "The colour of a place is the class of its winner";
+    setText(this.note, `${colored}${returns ? ", by log likelihood without a round trip" : ""}.`);
     this.askWorker(model.posteriors);
     this.paint(garments);
     this.mark(scene);
