@@ -2,12 +2,20 @@
 
 Most kinds are tested beside the function concerned. This file holds the cases that concern several
 parts of the library: spellings of a path, results that are pickled, NumPy numbers, empty batches,
-and tensors of other types.
+tensors of other types, models without values, several threads, and widgets.
 """
 
 import copy
+import gc
 import io
+import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +23,30 @@ import pytest
 import torch
 
 from vae_lib import (
+    VAE,
     Explorer,
     Images,
     PosteriorIndex,
     Posteriors,
     add_garments,
+    elbo,
     encode_dataset,
+    fit,
     gated_search,
+    importance_weighted_bound,
     inspect_images,
+    kl_to_prior,
     load_folder,
     load_images,
     load_pretrained,
+    mean_terms,
+    permutation_loss,
     roundtrip,
+    save_vae,
     search_picture,
     write_drawn_folder,
 )
-from vae_lib.evaluation import Wardrobe, evaluate, importance_moments
+from vae_lib.evaluation import Wardrobe, evaluate, hubs, importance_moments
 from vae_lib.garments import draw_garments
 
 
@@ -109,7 +125,9 @@ def results(vae, index, images) -> dict[str, object]:
         "picture search": search_picture(vae, index, images, io.BytesIO(png(images))),
         "gated answer": gated_search(vae, index, z),
         "evaluation": evaluate(Wardrobe(vae, index, images), 5, 0, ["likelihood"], progress=False),
-        "importance moments": importance_moments(vae, images.test_images[:2], samples=5),
+        "importance moments": importance_moments(
+            vae, images.test_images[:2], samples=5, generator=torch.Generator().manual_seed(0)
+        ),
         "findings": inspect_images(images),
         "garments": draw_garments(12),
     }
@@ -140,6 +158,39 @@ def test_a_pickled_index_gives_the_same_answers(small, cells):
         again = pickle.loads(pickle.dumps(index))
         assert again.search(z).indices.equal(index.search(z).indices)
         assert again.search(z).scores.equal(index.search(z).scores)
+
+
+def answers_of(vae, index, images) -> dict[str, object]:
+    """Compute every result in another process, which sends them back."""
+    return results(vae, index, images)
+
+
+def refuse(work: str, *arguments: object) -> None:
+    """Call one of the functions that raise an error of our own."""
+    functions = {"picture": search_picture, "images": load_images, "folder": load_folder}
+    functions[work](*arguments)
+
+
+def test_results_and_errors_arrive_from_a_process_pool(vae, small, few, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        expected = answers_of(vae, small, few)
+        found = pool.submit(answers_of, vae, small, few).result()
+        for name, result in expected.items():
+            assert repr(found[name]) == repr(result), name
+        z = small.posteriors.mean[:3]
+        assert found["index that has searched"].search(z).scores.equal(small.search(z).scores)
+        for error, work in (
+            ("NotAPicture", ("picture", vae, small, few, io.BytesIO(b"no picture"))),
+            ("UnknownSource", ("images", str(tmp_path / "nowhere"))),
+            ("ValueError", ("folder", str(tmp_path))),
+        ):
+            with pytest.raises(ValueError, match=r"\S") as caught:
+                pool.submit(refuse, *work).result()
+            with pytest.raises(type(caught.value)) as here:
+                refuse(*work)
+            assert type(caught.value).__name__ == error
+            assert str(caught.value) == str(here.value)
 
 
 # --- numbers of NumPy and of torch ----------------------------------------------------------------
@@ -218,6 +269,42 @@ def test_no_new_pictures_are_refused(vae, small, few):
         add_garments(vae, small, few, [], "Bag")
 
 
+def test_functions_of_each_image_answer_an_empty_batch(vae, few):
+    none = few.test_images[:0]
+    assert elbo(vae, none).elbo.shape == importance_weighted_bound(vae, none).shape == (0,)
+    assert kl_to_prior(vae.encode(none)).shape == (0, 10)
+    assert vae.decode(torch.zeros(0, 10)).shape == none.shape
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda vae, x: encode_dataset(vae, x), "x: expected at least one image, got none"),
+        (lambda vae, x: encode_dataset(vae, []), "x: expected at least one image, got none"),
+        (lambda vae, x: importance_moments(vae, x), "x: expected at least one image, got none"),
+        (lambda vae, x: mean_terms(vae, x), "images: expected at least one image, got shape"),
+        (lambda vae, x: permutation_loss(vae, x), "images: expected at least two, got 0"),
+        (lambda vae, x: fit(vae, x, progress=False), "images: expected at least 12, got 0"),
+        (lambda vae, x: hubs(torch.zeros(0, 10).long(), 9), r"indices: .* got shape \[0, 10\]"),
+        (lambda vae, x: hubs(torch.zeros(3, 0).long(), 9), r"indices: .* got shape \[3, 0\]"),
+        (lambda vae, x: draw_garments(0), "count: expected at least 1, got 0"),
+    ],
+)
+def test_a_mean_over_nothing_is_refused(vae, few, work, message):
+    with pytest.raises(ValueError, match=message):
+        work(vae, few.test_images[:0])
+
+
+def test_images_without_pictures_are_inspected_or_refused(few):
+    untested = replace(few, test_images=few.test_images[:0], test_labels=few.test_labels[:0])
+    assert "0 pictures held out" in inspect_images(untested)[1].text
+    nothing = replace(
+        untested, train_images=few.train_images[:0], train_labels=few.train_labels[:0]
+    )
+    with pytest.raises(ValueError, match="images: expected at least one picture to learn from"):
+        inspect_images(nothing)
+
+
 # --- tensors and models of other types ------------------------------------------------------------
 
 TYPES = [torch.float64, torch.bfloat16, torch.float16]
@@ -249,3 +336,166 @@ def test_posteriors_of_every_type_are_indexed(small, dtype):
     mean, std = small.posteriors.mean.to(dtype), small.posteriors.std.to(dtype)
     index = PosteriorIndex(Posteriors(mean, std))
     assert index.search(index.posteriors.mean[:3]).scores.isfinite().all()
+
+
+# --- models and tensors without values ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda vae, index, images: encode_dataset(vae, images.test_images),
+        lambda vae, index, images: fit(vae, images, epochs=1, progress=False),
+        lambda vae, index, images: elbo(vae, images.test_images),
+        lambda vae, index, images: importance_weighted_bound(vae, images.test_images),
+        lambda vae, index, images: importance_moments(vae, images.test_images, samples=5),
+        lambda vae, index, images: mean_terms(vae, images.test_images),
+        lambda vae, index, images: permutation_loss(vae, images.test_images),
+        lambda vae, index, images: roundtrip(vae, [0.0] * 10),
+        lambda vae, index, images: gated_search(vae, index, [0.0] * 10),
+        lambda vae, index, images: search_picture(vae, index, images, io.BytesIO(png(images))),
+        lambda vae, index, images: Explorer(vae, index, images),
+        lambda vae, index, images: save_vae(vae, os.devnull),
+    ],
+)
+def test_a_model_on_the_meta_device_is_refused_with_what_to_do(small, few, work):
+    with pytest.raises(ValueError, match=r"on the meta device; vae.to_empty\(device='cpu'\)"):
+        work(VAE(10).to("meta"), small, few)
+
+
+def test_tensors_on_the_meta_device_are_named(vae, few):
+    for x in (few.test_images, few.test_images / 255):
+        with pytest.raises(TypeError, match=r"x: expected .* got .*, meta"):
+            encode_dataset(vae, x.to("meta"))
+    with pytest.raises(TypeError, match=r"z: expected .* got .*, meta"):
+        vae.decode(torch.zeros(1, 10, device="meta"))
+
+
+def test_a_tensor_is_no_picture_file_and_the_error_names_the_function_for_tensors(vae, small, few):
+    for picture in (few.test_images[0], few.test_images[0, 0].numpy(), [[0]]):
+        for work in (
+            lambda picture: search_picture(vae, small, few, picture),
+            lambda picture: add_garments(vae, small, few, [picture], "Bag"),
+            few.prepare,
+        ):
+            with pytest.raises(TypeError, match=r"picture: .* encode_dataset takes tensors"):
+                work(picture)
+
+
+# --- several threads at once ----------------------------------------------------------------------
+
+
+class WithDropout(VAE):
+    """A model that answers differently in training mode, and whose first user is slow."""
+
+    def __init__(self):
+        super().__init__(2, hidden=(16,))
+        self.encoder.insert(1, torch.nn.Dropout(0.5))
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def encode(self, x: torch.Tensor) -> torch.distributions.Normal:
+        if threading.current_thread().name.startswith("slow"):
+            self.entered.set()
+            assert self.go_on.wait(60)
+        return super().encode(x)
+
+
+def test_several_threads_leave_a_model_in_the_mode_that_it_was_in(few):
+    vae = WithDropout().train()
+    vae.encoder[0].eval()
+    modes = [module.training for module in vae.modules()]
+    with ThreadPoolExecutor(1, "slow") as slow:
+        first = slow.submit(encode_dataset, vae, few.test_images)
+        assert vae.entered.wait(60)
+        second = encode_dataset(vae, few.test_images)
+        vae.go_on.set()
+        assert first.result().mean.equal(second.mean)
+    assert [module.training for module in vae.modules()] == modes
+
+
+# --- widgets and figures that are closed ----------------------------------------------------------
+
+
+def shown_widgets() -> set[str]:
+    import ipywidgets
+
+    gc.collect()
+    return set(ipywidgets.widget._instances)
+
+
+def test_a_closed_quiz_leaves_no_widget():
+    from vae_course.exercises.quizzes import QUIZZES, Quiz
+
+    before = shown_widgets()
+    quiz = Quiz(1, QUIZZES[1])
+    assert shown_widgets() > before
+    quiz.close()
+    quiz.close()  # a second time does no harm
+    assert shown_widgets() == before
+
+
+def test_an_explorer_that_cannot_be_made_leaves_no_widget(vae, small, few):
+    Explorer(vae, small, few).close()  # what is made once and stays
+    before = shown_widgets()
+    with pytest.raises(ValueError, match="one garment for each"):
+        Explorer(vae, PosteriorIndex(small.posteriors[:9]), few)
+    assert shown_widgets() == before
+
+
+def test_the_picture_of_an_explorer_leaves_no_figure(vae, small, few):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    explorer = Explorer(vae, small, few)
+    for _ in range(2):
+        assert explorer._repr_mimebundle_()[0]["image/png"]
+    explorer.close()
+    assert plt.get_fignums() == before
+
+
+# --- terminals that cannot encode a character -----------------------------------------------------
+
+SHOW_DIFFERENCE = """
+import pathlib, sys
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from vae_course.commands import test
+
+def notebook(text):
+    return new_notebook(cells=[new_code_cell("", outputs=[new_output("stream", text=text)])])
+
+test.RESULTS = pathlib.Path(sys.argv[1])
+test.execute = lambda path, allow_errors: notebook("σ = ½")
+nbformat.write(notebook("σ = 1 − ½"), test.RESULTS / "σ.ipynb")
+test.keep_failure(test.RESULTS / "σ.ipynb", "drawn")
+"""
+REFUSE_TO_GRADE = """
+import sys
+from vae_course.grading import grade
+
+folder = sys.argv[1]
+sys.exit(grade.main([folder + "/Łucja", "--course", folder + "/Σ"]) - 1)
+"""
+SHOW_FINDINGS = """
+import sys
+import vae_lib
+images = vae_lib.load_folder(sys.argv[1] + "/drawn")
+for finding in vae_lib.inspect_images(images):
+    print(finding)
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
+@pytest.mark.parametrize("code", [SHOW_DIFFERENCE, REFUSE_TO_GRADE, SHOW_FINDINGS])
+def test_what_a_terminal_cannot_encode_stops_no_command(code, encoding, tmp_path):
+    from vae_course.commands.children import course_environment
+
+    pictures = write_drawn_folder(tmp_path / "drawn", count=12)
+    first = next(pictures.rglob("*.png"))
+    first.rename(first.with_name("Łσ.png"))
+    (first.parent / "broken Σ.png").write_bytes(b"no picture")
+    environment = course_environment({**os.environ, "PYTHONIOENCODING": encoding})
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    run = subprocess.run(command, env=environment, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert (run.stdout + run.stderr).decode(encoding)

@@ -44,8 +44,13 @@ def inspect_images(images: Images) -> list[Finding]:
     Returns:
         Findings on the number of pictures, blank pictures, duplicates, and kinds with fewer than
         two pictures. Print each to see it in words.
+
+    Raises:
+        ValueError: There is no picture to learn from.
     """
     require("images", images, Images, "Images")
+    if len(images.train_images) == 0:
+        raise ValueError("images: expected at least one picture to learn from, got none")
     parts = (images.train_images, images.test_images)
     train, test = parts
     names = _names(images.train_files, "train", train), _names(images.test_files, "test", test)

@@ -7,6 +7,7 @@ Retrieval, the explorer and evaluation know a model only as a `LatentModel`. `el
 import contextlib
 import inspect
 import math
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -22,6 +23,8 @@ from vae_lib.pixels import as_unit_interval
 SPREADS = ("log_variance", "variance", "std")
 Shape = tuple[int, int, int]  # (C, H, W)
 ROUNDING = 1e-3  # how far pixels may lie outside [0, 1], as bfloat16 decoders place them
+_LOCK = threading.Lock()
+_IN_USE: dict[nn.Module, tuple[int, bool]] = {}  # the number of users, and the mode to restore
 
 
 @runtime_checkable
@@ -63,9 +66,13 @@ def require_model(model: object, *names: str) -> None:
 
     Raises:
         TypeError: one of them is missing, or `latent_dim` or `image_shape` is malformed.
+        ValueError: the model is on the meta device.
     """
     if isinstance(model, type):
         raise TypeError(f"vae: expected a model, got the class {model.__name__}; create one first")
+    if str(device_of(model)) == "meta":
+        expected = "weights with values, got a model on the meta device"
+        raise ValueError(f"vae: expected {expected}; vae.to_empty(device='cpu'), then load them")
     missing = [name for name in names if not hasattr(model, name)]
     if missing:
         raise TypeError(
@@ -102,7 +109,7 @@ def require_codes(z: object, latent_dim: int) -> None:
         ValueError: z has another shape.
     """
     if not isinstance(z, Tensor) or not is_float(z):
-        got = f"{z.dtype}, {z.layout}" if isinstance(z, Tensor) else type(z).__name__
+        got = f"{z.dtype}, {z.layout}, {z.device}" if isinstance(z, Tensor) else type(z).__name__
         raise TypeError(f"z: expected a tensor of floats [B, {latent_dim}], got {got}")
     if z.dim() != 2 or z.shape[1] != latent_dim:
         raise ValueError(f"z: expected shape [B, {latent_dim}], got {list(z.shape)}")
@@ -123,19 +130,26 @@ def device_of(model: object) -> torch.device | None:
 def evaluation_mode(model: object) -> Iterator[None]:
     """Switch a module to evaluation mode, then each part of it back to the mode it was in.
 
-    In training mode, dropout changes every answer, and batch normalisation changes the model.
+    In training mode, dropout changes every answer, and batch normalisation changes the model. Where
+    several threads use one model, the last of them switches it back.
     """
-    modules = model.modules() if isinstance(model, nn.Module) else ()
-    modes = {module: module.training for module in modules}
-    for module in modes:
-        if module.training:  # a look is cheap, while setting an attribute of a module takes long
-            module.training = False
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    with _LOCK:
+        for module in modules:
+            users, mode = _IN_USE.get(module, (0, module.training))
+            _IN_USE[module] = users + 1, mode
+            if module.training:  # a look is cheap, while setting an attribute takes long
+                module.training = False
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            if module.training != mode:
-                module.training = mode
+        with _LOCK:
+            for module in modules:
+                users, mode = _IN_USE.pop(module)
+                if users > 1:
+                    _IN_USE[module] = users - 1, mode
+                elif module.training != mode:
+                    module.training = mode
 
 
 def adapt(

@@ -99,7 +99,7 @@ def open_picture(source: Source, side: int = 28) -> Image.Image:
     if isinstance(source, bytes):
         source = io.BytesIO(source)
     if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
-        got = type(source).__name__
+        got = f"{type(source).__name__}; encode_dataset takes tensors of images"
         raise TypeError(f"picture: expected a path, bytes, a file or a Pillow image, got {got}")
     if isinstance(source, str | os.PathLike):
         source = os.path.expanduser(source)

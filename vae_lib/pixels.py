@@ -24,7 +24,7 @@ def as_unit_interval(
         ValueError: x has another shape, or pixels outside [0, 1] or NaN.
     """
     if not isinstance(x, Tensor) or not (is_float(x) or (x.dtype == torch.uint8 and is_plain(x))):
-        got = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
+        got = f"{x.dtype}, {x.layout}, {x.device}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x: expected a tensor of uint8 or float images, got {got}")
     if x.dim() != 4 or (image_shape is not None and x.shape[1:] != tuple(image_shape)):
         expected = "C, H, W" if image_shape is None else ", ".join(map(str, image_shape))

@@ -10,6 +10,7 @@ import torch
 
 from vae_lib._checks import require, require_int
 from vae_lib._files import load_tensors, save_tensors
+from vae_lib.latent_model import require_model
 from vae_lib.model import HIDDEN, VAE
 
 KIND = "the weights of a vae_lib VAE"
@@ -29,13 +30,15 @@ def save_vae(vae: VAE, path: str | os.PathLike) -> Path:
 
     Raises:
         TypeError: vae is not a VAE, or of a subclass, which `load_vae` could not rebuild.
-        ValueError: the weights are not finite float32 numbers, or layers were replaced.
+        ValueError: the weights are not finite float32 numbers, layers were replaced, or the
+            model is on the meta device.
         OSError: the disk is full, or the folder cannot be written to.
     """
     require("vae", vae, VAE, "a VAE")
     if type(vae) is not VAE:
         got = f"its subclass {type(vae).__name__}, which load_vae could not rebuild"
         raise TypeError(f"vae: expected a VAE itself, got {got}; save its state_dict() instead")
+    require_model(vae)
     shape = {name: getattr(vae, name) for name in SHAPE}
     tensors = vae.state_dict()
     _require_weights("vae:", _empty_vae(shape), tensors)

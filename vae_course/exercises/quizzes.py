@@ -88,6 +88,17 @@ class Quiz(widgets.VBox):
         reason = f"{'Right' if right else 'Not quite'}. {question.options[chosen][1]}"
         self.feedback[place].value = _note(reason, RIGHT if right else WRONG)
 
+    def close(self) -> None:
+        """Close every part as well, so that the kernel frees them."""
+        below = [part for question in self.children for part in (question, *question.children)]
+        for part in (*below, self):
+            for style in (part.layout, getattr(part, "style", None)):
+                if style is not None:
+                    style.close()
+        for part in below:
+            part.close()
+        super().close()
+
     def __repr__(self) -> str:
         lines = [
             f"Quiz {self.number:02d}. Answering it takes a running kernel; here you can read it."

@@ -60,7 +60,7 @@ def importance_moments(
 
     Raises:
         TypeError: if the model lacks a method, or an argument has the wrong type.
-        ValueError: if samples < 2, or widen is not a finite number above 0.
+        ValueError: if there is no image, samples < 2, or widen is not a finite number above 0.
 
     Reference:
         Owen, Monte Carlo theory, methods and examples (2013), sections 9.2 and 9.3.
@@ -69,6 +69,8 @@ def importance_moments(
     if not 0 < widen < float("inf"):
         raise ValueError(f"widen: expected a number above 0, got {widen}")
     q, x = encode_images(vae, x)
+    if len(x) == 0:
+        raise ValueError("x: expected at least one image, got none")
     prior = Normal(torch.zeros_like(q.mean[0]), torch.ones_like(q.mean[0]))
     found = []
     with one_thread():

@@ -235,9 +235,14 @@ def hubs(indices: Int64[Tensor, "query k"], garments: int) -> Hubs:
         The number of distinct winners, the share of queries won by the ten most frequent winners,
         and the skewness of N_k.
 
+    Raises:
+        ValueError: if there is no query, or no garment for a query.
+
     Reference:
         Radovanović, Nanopoulos and Ivanović, Hubs in space (2010).
     """
+    if indices.numel() == 0:
+        raise ValueError(f"indices: expected at least one garment, got shape {list(indices.shape)}")
     wins = torch.bincount(indices[:, 0], minlength=garments)
     occurrences = torch.bincount(indices.flatten(), minlength=garments)
     # where all counts are equal the third moment is 0, and SciPy would divide it by 0
