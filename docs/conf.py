@@ -3,14 +3,15 @@
 import re
 from pathlib import Path
 
+from vae_course.publish.landing import authors, cards
 from vae_course.publish.npm import javascript
 
 ROOT = Path(__file__).parents[1]
 PARAMETER = r"[a-z_]+: "
 project = "Which garments are nearest to z?"
 html_title = project
+author = authors()
 language = "en"
-exclude_patterns = ["README.md"]  # index.md includes it
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
 extensions += ["sphinx.ext.napoleon"]  # reads Args, Returns and Raises
@@ -33,12 +34,16 @@ toc_object_entries_show_parents = "hide"
 html_theme = "sphinx_book_theme"
 html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "navbar_persistent": []}
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
+# the landing page replaces the page of index.md, which only holds the table of contents
+templates_path = [str(ROOT / "docs")]
+html_additional_pages = {"index": "landing.html"}
+html_context |= {"author": author, "cards": cards()}
 html_favicon = str(ROOT / "docs" / "favicon.svg")
 html_copy_source = True  # a notebook's page offers the notebook
 html_show_copyright = html_show_sphinx = False
 # everything is served from the site itself; this one file has MathJax's fonts in it
 html_static_path = [
-    str(ROOT / "docs" / "site.css"),
+    *(str(ROOT / "docs" / name) for name in ("site.css", "landing.css")),
     str(javascript() / "mathjax" / "es5" / "tex-svg-full.js"),
 ]
 html_css_files = ["site.css"]

@@ -20,7 +20,7 @@ import nbformat
 import pytest
 
 from vae_course.commands.notebooks import notebook_paths
-from vae_course.publish import npm
+from vae_course.publish import landing, npm
 from vae_course.publish.references import references
 from vae_course.publish.site import without_dead_links
 
@@ -32,7 +32,7 @@ from vae_course.quality.browser import Watch
 
 ROOT = Path(__file__).parents[1]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-PAGES = ["index.html", "glossary.html", "references.html", "library.html"]
+PAGES = ["index.html", "README.html", "glossary.html", "references.html", "library.html"]
 PAGES += [f"notebooks/{path.stem}.html" for path in notebook_paths()]
 FEWEST, MOST = 8, 20  # slides for one lecture
 SMALLEST = 240  # pixels of height, of the 720 that a slide has, for a figure to be read
@@ -157,6 +157,37 @@ def test_a_page_asks_no_other_host_and_fits_a_phone(chromium, address, name):
 
 
 @pytest.mark.slow
+def test_the_landing_page_leads_to_the_playground_and_to_every_notebook(chromium, address):
+    page = open_page(chromium, f"{address}/index.html", address)
+    links = page.locator(".cards a").evaluate_all("all => all.map((each) => each.href)")
+    assert links == [f"{address}/notebooks/{path.stem}.html" for path in notebook_paths()]
+    assert page.locator(".minutes").all_inner_texts() == [
+        f"{card.reading} min" + (f" + {card.exercises} min of exercises" if card.exercises else "")
+        for card in landing.cards()
+    ]
+    assert landing.authors() in page.locator("footer").inner_text()
+    for width in (272, 390, 640, 820, 1280, 1600):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("link", name="Open the playground").click()
+    page.wait_for_url("**/playground/index.html*")
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault_in_the_landing_page(chromium, address, theme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    size = {"width": width, "height": 800}
+    page = open_page(chromium, f"{address}/index.html", address, size, theme)
+    response = axe.Axe().run(page).response
+    assert [each["id"] for each in response["violations"]] == []
+    assert {"region", "color-contrast"} <= {each["id"] for each in response["passes"]}
+    page.close()
+
+
+@pytest.mark.slow
 def test_the_search_finds_a_term(chromium, address):
     page = open_page(chromium, f"{address}/search.html?q=Mahalanobis", address)
     page.locator("#search-results li").nth(3).wait_for()
@@ -169,7 +200,7 @@ def test_the_search_finds_a_term(chromium, address):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", "glossary.html", "notebooks/04_retrieval.html"])
+@pytest.mark.parametrize("name", ["README.html", "glossary.html", "notebooks/04_retrieval.html"])
 def test_axe_finds_no_serious_fault(chromium, address, name, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_page(chromium, f"{address}/{name}", address, theme=theme)

@@ -1,9 +1,9 @@
 """`course.py site`: build a static site from the stored notebooks, in build/site.
 
-This module collects the sources for Sphinx (docs/conf.py): the README as the front page, the
-notebooks, the glossary, and two generated pages, the references and the library reference. It
-executes no notebook, and the site loads nothing from other hosts. The playground is part of the
-site.
+This module collects the sources for Sphinx (docs/conf.py): the README, the
+notebooks, the glossary, and two generated pages, the references and the library reference.
+docs/landing.html is the template of the front page. It executes no notebook, and the site loads
+nothing from other hosts. The playground is part of the site.
 """
 
 import argparse
