@@ -14,6 +14,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from vae_lib import (
     load_pretrained,
     mean_terms,
     permutation_loss,
+    remove_garments,
     roundtrip,
     save_vae,
     search_picture,
@@ -499,3 +501,52 @@ def test_what_a_terminal_cannot_encode_stops_no_command(code, encoding, tmp_path
     run = subprocess.run(command, env=environment, capture_output=True)
     assert run.returncode == 0, run.stderr
     assert (run.stdout + run.stderr).decode(encoding)
+
+
+def state() -> dict[str, object]:
+    """Return what a user may have set, and what a library must leave alone."""
+    return {
+        "dtype": torch.get_default_dtype(),
+        "threads": torch.get_num_threads(),
+        "precision": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "gradients": torch.is_grad_enabled(),
+        # not those of `random`: the checks of annotations in these tests draw from them
+        "seeds": (torch.get_rng_state().tolist(), str(np.random.get_state())),  # noqa: NPY002
+        "errors": np.geterr(),
+        "warnings": list(warnings.filters),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+    }
+
+
+def test_no_function_changes_the_state_of_the_process(vae, small, few, tmp_path):
+    fit(VAE(2), few, epochs=1, progress=False)  # torch imports its optimizers now, which set more
+    torch.set_num_threads(3)
+    untrained = VAE(2)  # whose weights come from torch's own generator
+    before = state()
+    works = {
+        "results": lambda: results(vae, small, few),
+        "fit": lambda: fit(untrained, few, epochs=1, progress=False),
+        "judge": lambda: (mean_terms(vae, few.test_images), permutation_loss(vae, few.test_images)),
+        "folder": lambda: load_folder(write_drawn_folder(tmp_path / "drawn", count=12)),
+        "remove": lambda: remove_garments(small, few, np.array([3, 5])),
+        "explorer": lambda: Explorer(vae, small, few).close(),
+    }
+    try:
+        for name, work in works.items():
+            work()
+            after = state()
+            changed = [each for each in before if before[each] != after[each]]
+            assert changed == [], name
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_garments_to_remove_may_come_from_a_search(small, few, kind):
+    smaller, rest = remove_garments(small, few, kind([3, 5]))
+    assert len(smaller) == len(rest.train_images) == len(small) - 2
+    for wrong in (kind([True, False]), kind([0.5]), kind([[3]])):
+        with pytest.raises(TypeError, match="garments: expected"):
+            remove_garments(small, few, wrong)

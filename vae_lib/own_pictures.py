@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
@@ -92,13 +93,15 @@ def add_garments(
 
 
 def remove_garments(
-    index: PosteriorIndex, images: Images, garments: Sequence[int]
+    index: PosteriorIndex, images: Images, garments: Sequence[int] | Tensor
 ) -> tuple[PosteriorIndex, Images]:
     """Return a smaller index and its images, without some garments; the others keep their order.
 
     Raises a ValueError for a garment that is not in the index.
     """
     _require_parts(index, images)
+    if isinstance(garments, (Tensor, np.ndarray)):
+        garments = garments.tolist()
     require("garments", garments, (list, tuple), "a list of numbers")
     numbers = [require_int("garments", garment, least=0) for garment in garments]
     if numbers and max(numbers) >= len(index):
