@@ -27,7 +27,8 @@ _jaxtyped = jaxtyping.jaxtyped
 MODULES = [
     f"vae_lib.{name}"
     for name in (
-        *("_checks", "_files", "checkpoint", "encoding", "engines.faiss_index", "engines.recall"),
+        *("_checks", "_files", "checkpoint", "encoding", "engines.dask_index"),
+        *("engines.faiss_index", "engines.recall"),
         *("evaluation", "garments", "inspection", "latent_model", "lifted", "linear_gaussian"),
         *("model", "objective", "pen", "pixels", "posteriors", "progress", "retrieval", "rules"),
         *("search.formulas", "search.scan", "threads", "training", "weights"),

@@ -16,7 +16,7 @@ import torch
 from vae_course.measured import load_benchmark, resampled
 from vae_lib import Neighbors, PosteriorIndex, Posteriors
 from vae_lib._files import load_tensors, save_tensors
-from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, recall
+from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, local_client, recall
 from vae_lib.engines.faiss_index import KIND, SPREAD
 from vae_lib.engines.milvus_index import FIELD, fingerprint
 from vae_lib.engines.recall import draws
@@ -207,6 +207,7 @@ def test_bad_arguments_are_named(index, cells):
     [
         ("faiss", lambda few: FaissIndex(few, cells=2), "pip install faiss-cpu"),
         ("pymilvus", MilvusIndex, r"pip install 'pymilvus\[milvus-lite\]'"),
+        ("distributed", lambda few: local_client(), "pip install distributed"),
     ],
 )
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, index, package, make, how):

@@ -282,7 +282,7 @@ class PosteriorIndex:
     @property
     def familiar_below(self) -> float:
         """The 99.9 % quantile of χ² with d degrees of freedom: where the gate turns."""
-        return float(chdtri(self.latent_dim, 1 - FAMILIAR))
+        return familiar_below(self.latent_dim)
 
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
         """Tell which z lie inside some garment's 99.9 % ellipsoid, bool [Q]."""
@@ -296,6 +296,11 @@ class PosteriorIndex:
     def load(cls, path: str | os.PathLike) -> "PosteriorIndex":
         """Load what `save` saved; errors as `Posteriors.load`."""
         return cls(Posteriors.load(path))
+
+
+def familiar_below(latent_dim: int) -> float:
+    """Return the 99.9 % quantile of χ² with d degrees of freedom: where the gate turns."""
+    return float(chdtri(latent_dim, 1 - FAMILIAR))
 
 
 def _reported(scores: Tensor, rule: str) -> Tensor:
