@@ -152,6 +152,8 @@ def test_the_gate_and_the_edges_are_those_of_the_exact_index(small, vae, codes):
     for k in (0, 804):
         with pytest.raises(ValueError, match=r"k: expected 1 to 803"):
             index.search(codes, k)
+    with pytest.raises(TypeError, match="k: expected an int"):
+        index.search(codes, 2.5)
     with pytest.raises(ValueError, match="rule: expected one of"):
         index.search(codes, 1, "nearest")
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from vae_lib._checks import require_int
 from vae_lib.encoding import encode_dataset
 from vae_lib.pictures import Preparation, as_garment, open_picture
 from vae_lib.posteriors import Posteriors, as_queries, is_single
@@ -112,12 +113,12 @@ class DaskIndex:
             The index, whose garments have the order of the parts.
         """
         model = client.submit(_itself, vae)
-        return cls(client, [client.submit(_encode, model, part) for part in parts])
+        return cls(client, [_fresh(client, _encode, model, part) for part in parts])
 
     @classmethod
     def from_posteriors(cls, client: Any, paths: Sequence[str | os.PathLike]) -> "DaskIndex":
         """Load posteriors on the workers, from files that `Posteriors.save` wrote."""
-        return cls(client, [client.submit(Posteriors.load, path) for path in paths])
+        return cls(client, [_fresh(client, Posteriors.load, path) for path in paths])
 
     def __len__(self) -> int:
         """Return the number of garments."""
@@ -143,7 +144,7 @@ class DaskIndex:
             TypeError: z is not made of real numbers, or k is not a whole number.
             ValueError: z, k or the rule is not valid; see `PosteriorIndex.search`.
         """
-        if not 1 <= k <= len(self):
+        if not 1 <= require_int("k", k, least=0) <= len(self):
             raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
         queries = as_queries(z, self.latent_dim)
         queries = queries[0] if is_single(z) else queries
@@ -173,6 +174,11 @@ class DaskIndex:
         """Call a function with each part, on the worker that holds it."""
         ask = partial(self.client.submit, function, pure=False)
         return self.client.gather([ask(part, *arguments, **options) for part in self._parts])
+
+
+def _fresh(client: Any, function: Callable, *arguments: Any) -> Any:
+    """Call a function that reads files, even if Dask knows what it returned before."""
+    return client.submit(function, *arguments, pure=False)
 
 
 def _itself(value: Any) -> Any:
