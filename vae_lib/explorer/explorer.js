@@ -95,21 +95,24 @@
     if (help && text && help.textContent !== text) help.textContent = text;
   };
   const point = (event) => {
+    if (event.pointerType) finger = event.pointerType === "touch";
     const item = event.target.closest(".vae-item");
     mark(item ?? find(".vae-item:focus"));
     if (item) {
       const name = item.parentElement.title;
       const unit = item.querySelector(".vae-unit").textContent;
       const sum = unit === "distance" ? "the square of its distance" : `its ${unit}`;
-      say(`${name}: the bands are μ ± σ, the numbers add up to ${sum}. A click goes to its z.`);
+      const go = finger ? "Tap it again to go to its z." : "A click goes to its z.";
+      say(`${name}: the bands are μ ± σ, the numbers add up to ${sum}. ${go}`);
     } else {
       say(event.target.closest("[title]")?.title);
     }
   };
-  let touched = null; // what was marked before a finger came down: a second tap goes there
-  root.addEventListener("pointerdown", (event) => {
-    touched = event.pointerType === "mouse" ? event.target.closest(".vae-item") : marked;
-  }, true);
+  // A finger cannot hover: its first tap on a garment marks it, and the second goes there. What is
+  // marked does not tell them apart, since a touch sends "pointerover" and the focus before "click".
+  let finger = false;
+  let tapped = null;
+  root.addEventListener("pointerdown", point, true);
   root.addEventListener("pointerover", point);
   root.addEventListener("focusin", (event) => {
     point(event);
@@ -124,13 +127,12 @@
       event.target.value = event.target.dataset.short ?? event.target.value;
   });
   root.addEventListener("pointerleave", () => mark(find(".vae-item:focus")));
-  root.addEventListener("keydown", (event) => {
-    if (event.target.closest(".vae-item")) touched = event.target.closest(".vae-item");
-  }, true);
   root.addEventListener("click", (event) => {
     const item = event.target.closest(".vae-item");
-    if (item && item === touched) type(".vae-garment input", item.parentElement.dataset.garment);
-    else if (item) mark(item);
+    const first = finger && event.detail > 0 && item !== tapped; // a key's click has a detail of 0
+    tapped = finger ? item : null;
+    if (first) mark(item);
+    else if (item) type(".vae-garment input", item.parentElement.dataset.garment);
     const copy = event.target.closest(".vae-copy");
     if (copy) copyZ(copy);
   });
