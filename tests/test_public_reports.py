@@ -11,6 +11,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -40,6 +41,7 @@ from vae_lib import (
     load_folder,
     load_images,
     load_pretrained,
+    load_vae,
     mean_terms,
     permutation_loss,
     remove_garments,
@@ -307,6 +309,22 @@ def test_images_without_pictures_are_inspected_or_refused(few):
         inspect_images(nothing)
 
 
+def test_what_would_leave_nothing_is_refused_and_the_error_names_the_argument(vae, small, few):
+    everything = list(range(len(small)))
+    with pytest.raises(ValueError, match="garments: expected at least one garment to stay"):
+        remove_garments(small, few, everything)
+    untested = replace(few, test_images=few.test_images[:0], test_labels=few.test_labels[:0])
+    with pytest.raises(ValueError, match="images: expected at least one held-out picture"):
+        evaluate(Wardrobe(vae, small, untested), 5, progress=False)
+    half = PosteriorIndex(small.posteriors[:100])
+    for work in (
+        lambda: remove_garments(half, few, [3]),
+        lambda: add_garments(vae, half, few, [io.BytesIO(png(few))], "Bag"),
+    ):
+        with pytest.raises(ValueError, match="index: expected one garment for each of the 200"):
+            work()
+
+
 # --- tensors and models of other types ------------------------------------------------------------
 
 TYPES = [torch.float64, torch.bfloat16, torch.float16]
@@ -365,12 +383,59 @@ def test_a_model_on_the_meta_device_is_refused_with_what_to_do(small, few, work)
         work(VAE(10).to("meta"), small, few)
 
 
-def test_tensors_on_the_meta_device_are_named(vae, few):
+def test_tensors_on_the_meta_device_are_named(vae, small, few):
     for x in (few.test_images, few.test_images / 255):
         with pytest.raises(TypeError, match=r"x: expected .* got .*, meta"):
             encode_dataset(vae, x.to("meta"))
-    with pytest.raises(TypeError, match=r"z: expected .* got .*, meta"):
-        vae.decode(torch.zeros(1, 10, device="meta"))
+    z = torch.zeros(1, 10, device="meta")
+    for work in (vae.decode, small.search, small.mahalanobis2):
+        with pytest.raises(TypeError, match=r"z: expected .* got .*, meta"):
+            work(z)
+    with pytest.raises(TypeError, match=r"mean: expected .* got .*, meta"):
+        Posteriors(z, z)
+
+
+# A process may have chosen a device on which every new tensor is made. On the meta device such a
+# tensor has no values, so that each of them shows: what the library makes follows its arguments.
+def test_another_default_device_changes_no_answer(vae, small, cells, few, tmp_path):
+    def answers() -> dict[str, object]:
+        untrained, z = VAE(2).to_empty(device="cpu"), small.posteriors.mean[:3]
+        with torch.no_grad():
+            for weights in untrained.parameters():
+                weights.fill_(0.01)
+        folder = load_folder(write_drawn_folder(tmp_path / "drawn", count=24, color=True, size=32))
+        smaller, rest = remove_garments(small, few, [3, 5])
+        added = add_garments(vae, smaller, rest, [io.BytesIO(png(few))], few.class_names[0])
+        explorer = Explorer(vae, small, few)
+        shown = repr(explorer), explorer._repr_mimebundle_()[1]["image/png"]["alt"]
+        explorer.close()
+        plane = PosteriorIndex(encode_dataset(untrained, few.train_images))
+        Explorer(untrained, plane, few).close()  # draws a map
+        return results(vae, small, few) | {
+            "posteriors": encode_dataset(vae, few.test_images).mean,
+            "numbers": [small.search(row.tolist()) for row in z],
+            "probabilities": small.search(z).probabilities,
+            "cells": cells.search(z),
+            "history": fit(untrained, few, epochs=1, progress=False),
+            "checkpoint": fit(untrained, few, epochs=1, progress=False, checkpoint=tmp_path / "c"),
+            "averages": mean_terms(vae, few.test_images),
+            "permutations": permutation_loss(vae, few.test_images),
+            "bound": importance_weighted_bound(
+                vae, few.test_images[:2], samples=3, generator=torch.Generator().manual_seed(0)
+            ),
+            "loaded": load_vae(save_vae(untrained, tmp_path / "weights")).state_dict(),
+            "folder": (folder, folder.train_labels, folder.train_images.float().mean()),
+            "added": added,
+            "explorer": shown,
+        }
+
+    expected = answers()
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with torch.device("meta"):
+        found = answers()
+    for name, answer in expected.items():
+        assert repr(found[name]) == repr(answer), name
 
 
 def test_a_tensor_is_no_picture_file_and_the_error_names_the_function_for_tensors(vae, small, few):

@@ -118,7 +118,7 @@ def _history_from(found: dict[str, Any], settings: dict[str, Any]) -> History:
 def _curves_from(found: dict[str, Any], settings: dict[str, Any]) -> Curves:
     columns = [found[name] for name in ("reconstruction", "kl", "elbo", "kl_per_dimension")]
     rows = [[*totals, *kls] for *totals, kls in zip(*columns, strict=True)]
-    table = torch.tensor(rows, dtype=torch.float64)  # [epochs, 3 + d]
+    table = torch.tensor(rows, dtype=torch.float64, device="cpu")  # [epochs, 3 + d]
     done, width = len(table), 3 + settings["latent_dim"]
     if done > settings["epochs"] or table.shape != (done, width):
         raise ValueError(f"its history is not one of up to {settings['epochs']} whole epochs")

@@ -112,7 +112,7 @@ def read_folder(
         name,
         class_names,
         torch.stack(garments),
-        torch.tensor([class_names.index(each) for each in classes]),
+        torch.tensor([class_names.index(each) for each in classes], device="cpu"),
         files,
         unreadable,
         passed_over,

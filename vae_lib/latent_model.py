@@ -193,7 +193,7 @@ def adapt(
     latent_dim = require_int("latent_dim", latent_dim, least=1)
     shape = as_image_shape("image_shape", image_shape)
     vae = AdaptedModel(encode, decode, latent_dim, shape, spread)
-    ramp = torch.linspace(0, 1, math.prod(vae.image_shape))
+    ramp = torch.linspace(0, 1, math.prod(vae.image_shape), device="cpu")
     with torch.no_grad(), evaluation_mode(vae):
         q = vae.encode(torch.stack([ramp, 1 - ramp]).view(-1, *vae.image_shape))
         vae.decode(q.mean)

@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from vae_lib._checks import require, require_int
+from vae_lib._checks import require, require_int, require_one_picture_each
 from vae_lib.data import Images
 from vae_lib.encoding import encode_dataset
-from vae_lib.model import VAE
+from vae_lib.latent_model import LatentModel
 from vae_lib.pictures import Source
 from vae_lib.posteriors import Posteriors
 from vae_lib.retrieval import Neighbors, PosteriorIndex
@@ -35,7 +35,7 @@ class PictureSearch(NamedTuple):
 
 
 def search_picture(
-    vae: VAE,
+    vae: LatentModel,
     index: PosteriorIndex,
     images: Images,
     picture: Source | Image.Image,
@@ -62,7 +62,7 @@ def search_picture(
 
 
 def add_garments(
-    vae: VAE, index: PosteriorIndex, images: Images, pictures: Sequence[Source], kind: str
+    vae: LatentModel, index: PosteriorIndex, images: Images, pictures: Sequence[Source], kind: str
 ) -> tuple[PosteriorIndex, Images]:
     """Return a larger index and its images, with new pictures of one kind as their last garments.
 
@@ -76,7 +76,7 @@ def add_garments(
     x = torch.cat([images.prepare(picture) for picture in pictures])
     new, old = encode_dataset(vae, x), index.posteriors
     names = list(dict.fromkeys([*images.class_names, kind]))
-    labels = torch.full((len(x),), names.index(kind))
+    labels = torch.full((len(x),), names.index(kind), device="cpu")
     files, factors = images.train_files, images.train_factors
     larger = replace(
         images,
@@ -86,7 +86,7 @@ def add_garments(
         train_files=files and [*files, *(Path(str(picture)) for picture in pictures)],
         train_factors=None
         if factors is None
-        else torch.cat([factors, torch.full((len(x), factors.shape[1]), torch.nan)]),
+        else torch.cat([factors, factors.new_full((len(x), factors.shape[1]), torch.nan)]),
     )
     mean, std = torch.cat([old.mean, new.mean]), torch.cat([old.std, new.std])
     return PosteriorIndex(mean=mean, std=std), larger
@@ -97,7 +97,7 @@ def remove_garments(
 ) -> tuple[PosteriorIndex, Images]:
     """Return a smaller index and its images, without some garments; the others keep their order.
 
-    Raises a ValueError for a garment that is not in the index.
+    Raises a ValueError for a garment that is not in the index, and where none would stay.
     """
     _require_parts(index, images)
     if isinstance(garments, (Tensor, np.ndarray)):
@@ -106,7 +106,9 @@ def remove_garments(
     numbers = [require_int("garments", garment, least=0) for garment in garments]
     if numbers and max(numbers) >= len(index):
         raise ValueError(f"garments: expected 0 to {len(index) - 1}, got {max(numbers)}")
-    keep = torch.ones(len(index), dtype=torch.bool)
+    if len(set(numbers)) == len(index):
+        raise ValueError(f"garments: expected at least one garment to stay, got all {len(index)}")
+    keep = torch.ones(len(index), dtype=torch.bool, device="cpu")
     keep[numbers] = False
     files, factors = images.train_files, images.train_factors
     smaller = replace(
@@ -122,3 +124,4 @@ def remove_garments(
 def _require_parts(index: PosteriorIndex, images: Images) -> None:
     require("index", index, PosteriorIndex, "a PosteriorIndex")
     require("images", images, Images, "Images")
+    require_one_picture_each(index, images)

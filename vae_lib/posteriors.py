@@ -47,14 +47,16 @@ def as_numbers(name: str, values: object, expected: str) -> Tensor:
     """Return real numbers as a tensor without gradients, or raise a TypeError."""
     try:
         if isinstance(values, (list, tuple)) and any(isinstance(v, Tensor) for v in values):
-            values = torch.stack([torch.as_tensor(value) for value in values])
+            values = torch.stack([torch.as_tensor(value, device="cpu") for value in values])
         if not isinstance(values, Tensor):
-            values = torch.tensor(np.asarray(values).astype(np.float64, casting="same_kind"))
+            values = torch.from_numpy(np.asarray(values).astype(np.float64, casting="same_kind"))
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         got = f"{type(values).__name__} {values!r:.60}"
         raise TypeError(f"{name}: expected {expected}, got {got}") from error
     if values.is_complex() or not is_plain(values):
-        raise TypeError(f"{name}: expected {expected}, got {values.dtype}, {values.layout}")
+        raise TypeError(
+            f"{name}: expected {expected}, got {values.dtype}, {values.layout}, {values.device}"
+        )
     return values.detach()
 
 
@@ -168,7 +170,7 @@ class Posteriors:
 
     def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "garment latent"]:
         """Return one draw z = μ + σ ⊙ ε from every garment's posterior, [N, d]."""
-        eps = torch.randn(self.mean.shape, generator=generator)
+        eps = torch.randn(self.mean.shape, generator=generator, device="cpu")
         return self.mean + self.std * eps.to(self.mean.device)
 
     def save(self, path: str | os.PathLike) -> Path:

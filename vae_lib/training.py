@@ -223,7 +223,7 @@ def _train_epoch(
     vae.train()
     # one stream of random numbers for each epoch, so that a resumed run draws the same ones
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(images), generator=generator).to(images.device)
+    order = torch.randperm(len(images), generator=generator, device="cpu").to(images.device)
     batches = order.split(settings.batch_size)
     done = []
     for number, indices in enumerate(batches):
@@ -316,7 +316,7 @@ def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) ->
             raise ValueError(f"images: expected at least two, got {len(x)}")
         z = q.mean + q.stddev * draw_noise(q, generator)
         # a shift by a random number of places leaves no image its own z_j
-        order = torch.randperm(len(x), generator=generator).to(z.device)
+        order = torch.randperm(len(x), generator=generator, device="cpu").to(z.device)
         intact = log_prob_of_image(vae.likelihood(z), x).sum().item()
         losses = []
         for j in range(z.shape[1]):

@@ -107,7 +107,7 @@ class FaissIndex:
         """
         posteriors = self.exact.posteriors
         count = cell_of.bincount()[:, None].double()
-        total = torch.zeros(len(count), posteriors.latent_dim, dtype=torch.float64)
+        total = torch.zeros(len(count), posteriors.latent_dim, dtype=torch.float64, device="cpu")
         mean = total.index_add(0, cell_of, posteriors.mean.cpu().double()) / count
         variance = total.index_add(0, cell_of, posteriors.std.cpu().double().square()) / count
         away = (posteriors.mean.cpu().double() - mean[cell_of]).square()
@@ -183,7 +183,7 @@ class FaissIndex:
         end the process.
         """
         tensors, facts = load_tensors(path, KIND)
-        cell_of = tensors.pop("cell_of", torch.empty(0, dtype=torch.int64))
+        cell_of = tensors.pop("cell_of", torch.empty(0, dtype=torch.int64, device="cpu"))
         loaded = cls.__new__(cls)
         try:
             loaded._take(posteriors_from(tensors))
@@ -200,5 +200,5 @@ def _check_cells(cell_of: Cells, garments: int) -> None:
         got = f"{cell_of.dtype} {list(cell_of.shape)}"
         raise ValueError(f"cell_of: expected int64 [{garments}], got {got}")
     used = cell_of.unique()
-    if not used.equal(torch.arange(len(used))):
+    if not used.equal(torch.arange(len(used), device="cpu")):
         raise ValueError("cell_of: expected cells from 0 on, each with a garment in it")

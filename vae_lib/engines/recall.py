@@ -45,5 +45,5 @@ def recall(
 def draws(exact: PosteriorIndex, count: int, seed: int) -> Float[Tensor, "query latent"]:
     """Return `count` draws from the posteriors of garments that are picked at random."""
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randint(len(exact), (count,), generator=generator)
+    chosen = torch.randint(len(exact), (count,), generator=generator, device="cpu")
     return exact.posteriors[chosen].sample(generator)

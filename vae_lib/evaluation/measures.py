@@ -100,7 +100,7 @@ def average_share(shares: Float[Tensor, " query"]) -> Estimate:
         raise ValueError("shares: expected at least 2 numbers in [0, 1], got others")
     mean = float(values.mean())
     if (values == values[0]).all():
-        sure = rate(torch.arange(len(values)) < round(mean * len(values)))
+        sure = rate(torch.arange(len(values), device="cpu") < round(mean * len(values)))
         return Estimate(mean, sure.low, sure.high)
     settings = {"n_resamples": 2000, "method": "percentile", "rng": 0}
     interval = stats.bootstrap((values,), np.mean, **settings).confidence_interval
@@ -144,7 +144,7 @@ def reciprocal_ranks(
     Returns:
         The reciprocal ranks, [Q].
     """
-    places = torch.arange(1, indices.shape[1] + 1, dtype=torch.float64)
+    places = torch.arange(1, indices.shape[1] + 1, dtype=torch.float64, device="cpu")
     return ((indices == garment[:, None]).double() / places).sum(dim=1)
 
 

@@ -38,7 +38,7 @@ def from_posteriors(
     posteriors: Posteriors, images: Images, count: int, generator: torch.Generator
 ) -> Queries:
     """Draw garments of the wardrobe uniformly at random, and one z from the q(z|x) of each."""
-    garment = torch.randint(len(posteriors), (count,), generator=generator)
+    garment = torch.randint(len(posteriors), (count,), generator=generator, device="cpu")
     return Queries(
         posteriors[garment].sample(generator),
         garment,
@@ -53,9 +53,12 @@ def from_held_out(
     """Draw held-out garments without replacement, and one z from the q(z|x) of each.
 
     No garment is used twice, so the z are independent and intervals over them are valid. The result
-    has fewer than `count` codes if there are fewer held-out garments.
+    has fewer than `count` codes if there are fewer held-out garments. Raises a ValueError if there
+    are none.
     """
-    chosen = torch.randperm(len(images.test_images), generator=generator)[:count]
+    if not len(images.test_images):
+        raise ValueError("images: expected at least one held-out picture in test_images, got none")
+    chosen = torch.randperm(len(images.test_images), generator=generator, device="cpu")[:count]
     return Queries(
         encode_dataset(vae, images.test_images[chosen]).sample(generator),
         None,
@@ -66,13 +69,14 @@ def from_held_out(
 
 def from_percentiles(latent_dim: int, count: int, generator: torch.Generator) -> Queries:
     """Draw zⱼ = Φ⁻¹(uⱼ) with uⱼ uniform, clamped to the range of percentile sliders."""
-    u = torch.rand(count, latent_dim, generator=generator, dtype=torch.float64)
+    u = torch.rand(count, latent_dim, generator=generator, device="cpu", dtype=torch.float64)
     return Queries(torch.special.ndtri(u.clamp(*PERCENTILES)).float())
 
 
 def uniform(latent_dim: int, count: int, generator: torch.Generator, limit: float) -> Queries:
     """Draw each zⱼ uniformly from [−limit, limit], as from sliders set at random."""
-    return Queries(limit * (2 * torch.rand(count, latent_dim, generator=generator) - 1))
+    u = torch.rand(count, latent_dim, generator=generator, device="cpu")
+    return Queries(limit * (2 * u - 1))
 
 
 def all_sources(
@@ -92,7 +96,8 @@ def all_sources(
     return {
         "posterior": lambda count, g: from_posteriors(posteriors, images, count, g),
         "held-out": lambda count, g: from_held_out(vae, images, count, g),
-        "prior": lambda count, g: Queries(torch.randn(count, d, generator=g)),  # N(0, I)
+        # N(0, I)
+        "prior": lambda count, g: Queries(torch.randn(count, d, generator=g, device="cpu")),
         "percentiles": lambda count, g: from_percentiles(d, count, g),
         "uniform 3": lambda count, g: uniform(d, count, g, 3.0),
         "uniform 5": lambda count, g: uniform(d, count, g, 5.0),

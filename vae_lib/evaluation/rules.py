@@ -66,7 +66,7 @@ def shorten(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tenso
 
 def into_box(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
     """Clamp each zⱼ to the range between the 0.5 % and 99.5 % quantiles of μⱼ."""
-    ends = torch.tensor([0.005, 0.995], dtype=torch.float32)
+    ends = torch.tensor([0.005, 0.995], dtype=torch.float32, device="cpu")
     low, high = wardrobe.index.posteriors.mean.quantile(ends, dim=0)
     return z.clamp(low, high)
 

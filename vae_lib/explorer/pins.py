@@ -37,7 +37,7 @@ class Pins:
 
     def pin(self, name: str, z: list[float], decoded: Tensor, answer: Answer) -> None:
         """Keep a code as A or B, and show what it decodes to and who is nearest."""
-        self._z[name] = torch.tensor(z, dtype=torch.float64)
+        self._z[name] = torch.tensor(z, dtype=torch.float64, device="cpu")
         rows = ""
         for rule, neighbors in answer.neighbors.items():
             images = "".join(

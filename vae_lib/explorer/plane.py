@@ -21,7 +21,8 @@ RULES = ("likelihood", "euclidean")
 def class_colors(count: int) -> Tensor:
     """Return a colour for each class, [count, 3] in [0, 1]."""
     scheme = matplotlib.colormaps["tab10" if count <= 10 else "turbo"]
-    return torch.tensor([scheme(j if count <= 10 else j / count)[:3] for j in range(count)])
+    colors = [scheme(j if count <= 10 else j / count)[:3] for j in range(count)]
+    return torch.tensor(colors, device="cpu")
 
 
 def winners_map(index: PosteriorIndex, images: Images, rule: str) -> Tensor:
@@ -30,7 +31,7 @@ def winners_map(index: PosteriorIndex, images: Images, rule: str) -> Tensor:
     The colour is the winner's class; its brightness differs from garment to garment, so that the
     regions of single garments can be told apart.
     """
-    steps = (torch.arange(CELLS, dtype=torch.float64) + 0.5) / CELLS
+    steps = (torch.arange(CELLS, dtype=torch.float64, device="cpu") + 0.5) / CELLS
     z = AS_Z.low + (AS_Z.high - AS_Z.low) * steps
     grid = torch.cartesian_prod(z.flip(0), z).flip(1)  # [CELLS², 2] as z1, z2
     winner = index.search(grid, k=1, rule=rule).indices[:, 0].cpu()

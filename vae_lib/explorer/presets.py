@@ -11,9 +11,9 @@ TRIED = 64  # draws, of which the most telling one is taken
 
 def rules_disagree(index: PosteriorIndex, generator: torch.Generator) -> Float[Tensor, " latent"]:
     """Return the draw from a posterior for which likelihood and Euclidean share fewest of ten."""
-    garments = torch.randint(len(index), (TRIED,), generator=generator)
+    garments = torch.randint(len(index), (TRIED,), generator=generator, device="cpu")
     q = index.posteriors
-    eps = torch.randn(TRIED, index.latent_dim, generator=generator)
+    eps = torch.randn(TRIED, index.latent_dim, generator=generator, device="cpu")
     z = q.mean[garments].cpu() + q.std[garments].cpu() * eps
     k = min(10, len(index))
     rows = [index.search(z, k, rule).indices for rule in ("likelihood", "euclidean")]
@@ -25,7 +25,7 @@ def far_but_certain(
     index: PosteriorIndex, limit: float, generator: torch.Generator
 ) -> Float[Tensor, " latent"]:
     """Return a z within ±limit with the largest p of its winner, among those far from all."""
-    z = limit * (2 * torch.rand(TRIED, index.latent_dim, generator=generator) - 1)
+    z = limit * (2 * torch.rand(TRIED, index.latent_dim, generator=generator, device="cpu") - 1)
     found = index.search(z, 1)
     assert found.probabilities is not None  # the rule is the likelihood
     p = found.probabilities[:, 0].cpu() - 2.0 * index.is_familiar(z).cpu()

@@ -50,7 +50,7 @@ def ask(
     """Search by every rule; errors as `index.search`."""
     mahalanobis2 = index.mahalanobis2(z).item()
     near = mahalanobis2 < index.familiar_below
-    here = torch.tensor(z, dtype=torch.float64)
+    here = torch.tensor(z, dtype=torch.float64, device="cpu")
     neighbors, searched = {}, {}
     for rule in rules:
         moved = rule == "round trip" or (rule == "gate" and not near)

@@ -207,20 +207,22 @@ class Explorer(widgets.VBox):
 
     def draw_from_prior(self) -> None:
         """Draw z from the prior, N(0, I)."""
-        self._go(torch.randn(self._vae.latent_dim, generator=self._generator))
+        self._go(torch.randn(self._vae.latent_dim, generator=self._generator, device="cpu"))
 
     def draw_from_posterior(self) -> None:
         """Draw z from the posterior of a garment that is itself drawn at random."""
         garment = self._random_garment()
         q = self._index.posteriors
-        eps = torch.randn(self._vae.latent_dim, generator=self._generator)
+        eps = torch.randn(self._vae.latent_dim, generator=self._generator, device="cpu")
         z = q.mean[garment].cpu() + q.std[garment].cpu() * eps
         self._go(z, f"Drawn from q(z|x) of {self._name(garment)}.")
 
     def draw_uniformly(self) -> None:
         """Draw every slider's place uniformly: as percentiles, that is a draw from the prior."""
         low, high = (0.0, 100.0) if self.percentiles else (self._scale.low, self._scale.high)
-        u = torch.rand(self._vae.latent_dim, generator=self._generator, dtype=torch.float64)
+        u = torch.rand(
+            self._vae.latent_dim, generator=self._generator, device="cpu", dtype=torch.float64
+        )
         places = low + (high - low) * u.clamp(min=1e-12)  # a percentile of 0 would be −∞
         self._go([self._scale.z(place) for place in places.tolist()])
 
@@ -252,7 +254,7 @@ class Explorer(widgets.VBox):
         self._go(z, "p compares garments with each other: one may be certain, and yet be far.")
 
     def _random_garment(self) -> int:
-        return int(torch.randint(len(self._index), (), generator=self._generator))
+        return int(torch.randint(len(self._index), (), generator=self._generator, device="cpu"))
 
     def _name(self, garment: int) -> str:
         return self._pictures.name(garment)
