@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,19 +148,12 @@ def test_sixteen_bits_are_enough(playground_models, drawn, latent_dim, record_pr
     difference = (page.vae.decode(z) - vae.decode(z)).abs().max().item()
     assert difference <= 1 / 255
     notes = [f"d = {latent_dim}: pictures differ by at most {255 * difference:.2f} grey levels"]
-    for rule in RULES[:4]:
+    for rule in RULES:
         first, second = (each.search(z, K, rule).indices for each in (page.index, index))
         kept = (first[:, :, None] == second[:, None, :]).any(dim=2).double().mean().item()
         assert kept >= 0.99, rule
         notes.append(f"{rule} keeps {100 * kept:.2f} % of the first ten")
     record_property("note", "; ".join(notes))
-
-
-def student_t(index, z: torch.Tensor) -> torch.Tensor:
-    """Return the scores of the Student-t rule with ν = 1, float64 [Q, N]."""
-    posteriors = index.posteriors
-    log_std = posteriors.std.double().log().sum(dim=1)
-    return -0.5 * (1 + index.latent_dim) * posteriors.mahalanobis2(z).log1p() - log_std
 
 
 @pytest.mark.slow
@@ -186,11 +178,7 @@ def test_it_computes_what_vae_lib_computes(
     std = torch.tensor([each["posterior"]["std"] for each in found])
     torch.testing.assert_close(std, q.stddev, rtol=1e-3, atol=1e-5)
 
-    expected = {rule: model.index.search(z, K, rule) for rule in RULES[:4]}
-    scores, indices = student_t(model.index, z).sort(dim=1, descending=True, stable=True)
-    expected["student-t"] = SimpleNamespace(
-        indices=indices[:, :K], scores=scores[:, :K], probabilities=None
-    )
+    expected = {rule: model.index.search(z, K, rule) for rule in RULES}
     # the round trip in float64 and in float32 end a hair apart, so rows are compared at its end
     expected["round trip"] = model.index.search(back, K)
     familiar = gated_search(model.vae, model.index, z, K).familiar

@@ -74,7 +74,9 @@ test("every rule scores as its formula says", () => {
     close(scores.likelihood[n], -m2 / 2 - logStd - 1.5 * Math.log(2 * Math.PI));
     close(scores.euclidean[n], Math.hypot(...mu.map((m, j) => z[j] - m)));
     close(scores.mahalanobis[n], Math.sqrt(m2));
-    close(scores["student-t"][n], -0.5 * 4 * Math.log(1 + m2) - logStd);
+    // log Γ(2) − log Γ(1/2) − (3/2) log π
+    const constant = -2 * Math.log(Math.PI);
+    close(scores["student-t"][n], -0.5 * 4 * Math.log(1 + m2) - logStd + constant);
     const rms = mu.map((_, j) => {
       const squares = Array.from({ length: 50 }, (_, g) => posteriors.stdOf(g)[j] ** 2);
       return Math.sqrt(squares.reduce((a, b) => a + b) / 50);

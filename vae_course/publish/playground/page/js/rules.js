@@ -14,6 +14,26 @@ export const RULES = ["likelihood", "euclidean", "scaled-euclidean", "mahalanobi
 export const DEGREES = 1;
 
 /**
+ * Return log Γ(n/2) for a whole number n of at least 1, by Γ(x + 1) = x Γ(x).
+ * @param {number} n
+ * @returns {number}
+ */
+function logGammaOfHalf(n) {
+  if (n > 2) return Math.log(n / 2 - 1) + logGammaOfHalf(n - 2);
+  return n === 1 ? 0.5 * Math.log(Math.PI) : 0;
+}
+
+/**
+ * Return the part of a log density that depends on neither z nor the garment: that of a Student t
+ * with ν degrees of freedom.
+ * @param {number} latentDim
+ */
+export function studentConstant(latentDim) {
+  const gammas = logGammaOfHalf(DEGREES + latentDim) - logGammaOfHalf(DEGREES);
+  return gammas - 0.5 * latentDim * Math.log(DEGREES * Math.PI);
+}
+
+/**
  * Tell whether the best score of a rule is its largest.
  * @param {Rule} rule
  */
@@ -47,7 +67,8 @@ export class Scores {
    * - euclidean: ‖z − μ‖
    * - scaled-euclidean: the same, each dimension divided by its root mean square σ
    * - mahalanobis: ‖(z − μ)/σ‖
-   * - student-t: −½ (ν + d) log(1 + M²/ν) − Σ log σ, with M² the Mahalanobis² and ν = 1
+   * - student-t: −½ (ν + d) log(1 + M²/ν) − Σ log σ + c, with M² the Mahalanobis², ν = 1 and c from
+   *   `studentConstant`
    * @param {Rule} rule
    * @returns {Float64Array}
    */
@@ -58,7 +79,10 @@ export class Scores {
         return this.mahalanobis2.map((m2, n) => -0.5 * m2 - logStd[n] - logConstant);
       case "student-t": {
         const factor = -0.5 * (DEGREES + latentDim);
-        return this.mahalanobis2.map((m2, n) => factor * Math.log1p(m2 / DEGREES) - logStd[n]);
+        const constant = studentConstant(latentDim);
+        return this.mahalanobis2.map(
+          (m2, n) => factor * Math.log1p(m2 / DEGREES) - logStd[n] + constant,
+        );
       }
       case "mahalanobis":
         return this.mahalanobis2.map(Math.sqrt);
