@@ -400,6 +400,47 @@ def test_a_collection_that_holds_something_else_is_caught(few, tmp_path):
     engine.close()
 
 
+@needs_milvus
+@pytest.mark.slow
+def test_too_few_found_in_cells_are_looked_for_in_all_of_them(few, tmp_path):
+    with contextlib.closing(
+        MilvusIndex(few, tmp_path / "wardrobe.db", kind="IVF_FLAT", cells=32, nprobe=1)
+    ) as engine:
+        engine.insert(progress=False)
+        z = draws(engine.exact, 2, seed=5)
+        assert engine.search(z, 2000).indices.equal(engine.exact.search(z, 2000).indices)
+        with pytest.raises(ValueError, match="k: expected 1 to 3000"):
+            engine.search(z, 3001)
+        engine.client.delete(engine.collection, filter="id < 100")
+        with pytest.raises(RecallError, match="holds 2900 of 3000 garments"):
+            engine.search(z, 2995)
+
+
+def test_only_a_server_is_opened_without_posteriors(tmp_path):
+    with pytest.raises(ValueError, match=r"uri: expected a server's, .+ got '.+wardrobe.db'"):
+        MilvusIndex.open(tmp_path / "wardrobe.db", "garments")
+
+
+def test_an_answer_merged_from_bounds_is_one():
+    exact, bound = (
+        Neighbors(
+            torch.tensor([n]),
+            torch.tensor([-1.0]),
+            "likelihood",
+            lambda: torch.zeros(()),
+            is_bound=n > 0,
+        )
+        for n in (0, 1)
+    )
+    assert Neighbors.merge([exact, bound], 1).is_bound
+    assert not Neighbors.merge([exact, exact], 1).is_bound
+
+
+def test_another_consistency_is_refused(few):
+    with pytest.raises(ValueError, match="consistency: expected one of Strong, Session, Bounded"):
+        MilvusIndex(few, consistency="Eventually")
+
+
 def test_other_garments_have_another_fingerprint(few):
     others = [few, Posteriors(few.mean + 1, few.std), Posteriors(few.mean, 2 * few.std), few[:-1]]
     assert len({fingerprint(each) for each in others}) == len(others)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from vae_lib.posteriors import Posteriors, sum_of_squares
+from vae_lib.posteriors import Posteriors, log_normalizer_of, sum_of_squares
 from vae_lib.retrieval import PosteriorIndex, best_of
 
 SPARE = 8  # candidates beyond k, since float32 may exchange garments of nearly the same score
@@ -30,8 +30,19 @@ class Lifting:
     """
 
     def __init__(self, posteriors: Posteriors):
-        self.dimensions = 2 * posteriors.latent_dim + 1
         self.centre = posteriors.mean.mean(dim=0, dtype=torch.float64)
+
+    @classmethod
+    def around(cls, centre: Float[Tensor, " latent"]) -> "Lifting":
+        """Return the lifting with a centre that is known."""
+        lifting = cls.__new__(cls)
+        lifting.centre = centre
+        return lifting
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector, 2d + 1."""
+        return 2 * len(self.centre) + 1
 
     def garments(self, posteriors: Posteriors) -> Float[Tensor, "garment lifted"]:
         """Return the vectors of some garments, float64 [N, 2d + 1]."""
@@ -81,10 +92,20 @@ def rerank(
         k: how many garments to return, at most as many as there are candidates.
     """
     mean, std = index.posteriors.mean[candidates], index.posteriors.std[candidates]
-    m2 = sum_of_squares(z[:, None], mean.double(), 1 / std.double())  # [Q, candidate]
-    scores = -index.posteriors.log_normalizer[candidates] - 0.5 * m2
-    indices, scores = best_of(candidates, scores, k)
+    indices, scores = rank(z, candidates, mean, std, k)
     too_few = (candidates < 0).any(dim=1)
     if too_few.any():
         indices[too_few], scores[too_few] = index.search(z[too_few], k)
     return indices, scores
+
+
+def rank(
+    z: Float[Tensor, "query latent"],
+    candidates: Int64[Tensor, "query candidate"],
+    mean: Float[Tensor, "query candidate latent"],
+    std: Float[Tensor, "query candidate latent"],
+    k: int,
+) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"]]:
+    """Return the k best of each query's candidates by likelihood, from their μ and σ."""
+    m2 = sum_of_squares(z[:, None], mean.double(), 1 / std.double())  # [Q, candidate]
+    return best_of(candidates, -log_normalizer_of(std) - 0.5 * m2, k)

@@ -128,9 +128,7 @@ class Posteriors:
     @cached_property
     def log_normalizer(self) -> Float[Tensor, " garment"]:
         """Σ log σ + (d/2) log 2π of each garment, in float64: minus the log density at its mean."""
-        constant = 0.5 * self.latent_dim * math.log(2 * math.pi)
-        parts = [part.double().log().sum(dim=1) for part in self.std.split(GARMENTS_AT_ONCE)]
-        return torch.cat(parts).add_(constant)
+        return torch.cat([log_normalizer_of(part) for part in self.std.split(GARMENTS_AT_ONCE)])
 
     def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
         """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].
@@ -193,6 +191,12 @@ def posteriors_from(tensors: dict[str, Tensor]) -> Posteriors:
     if found != {"mean": torch.float32, "std": torch.float32}:
         raise ValueError(f"expected mean and std in float32, got {found or 'nothing'}")
     return Posteriors(**tensors)
+
+
+def log_normalizer_of(std: Float[Tensor, "*garment latent"]) -> Float[Tensor, "*garment"]:
+    """Return Σ log σ + (d/2) log 2π, in float64."""
+    constant = 0.5 * std.shape[-1] * math.log(2 * math.pi)
+    return std.double().log().sum(dim=-1).add_(constant)
 
 
 def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:

@@ -36,6 +36,8 @@ class Neighbors:
         scores: float64, of the same shape.
         rule: the rule that ranked the garments.
         familiar: of a gated search, which z lie inside some garment's ellipsoid; else None.
+        is_bound: whether `log_normalizer` is a lower bound, a sum over some of the garments, and
+            `probabilities` are therefore upper bounds; `MilvusIndex.open` says when.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Neighbors:
         rule: str,
         log_normalizer: Callable[[], Float[Tensor, "*query"]] | None = None,
         familiar: Bool[Tensor, "*query"] | None = None,
+        is_bound: bool = False,
     ):
         self.indices = indices
         self.scores = scores
         self.rule = rule
         self.familiar = familiar
+        self.is_bound = is_bound
         self._log_normalizer = log_normalizer
 
     @cached_property
@@ -83,9 +87,10 @@ class Neighbors:
         return vars(self) | computed
 
     def __repr__(self) -> str:
+        bound = ", probabilities are upper bounds" if self.is_bound else ""
         if self.indices.dim() == 1:
-            return f"Neighbors({self.rule!r}, indices={_shortened(self.indices)})"
-        lines = [f"Neighbors({self.rule!r}, {len(self)} queries, k={self.indices.shape[1]}"]
+            return f"Neighbors({self.rule!r}, indices={_shortened(self.indices)}{bound})"
+        lines = [f"Neighbors({self.rule!r}, {len(self)} queries, k={self.indices.shape[1]}{bound}"]
         lines += [f"  {_shortened(row)}" for row in self.indices[:SHOWN]]
         lines += ["  ..."] if len(self) > SHOWN else []
         return "\n".join(lines) + ")"
@@ -123,7 +128,8 @@ class Neighbors:
         if rule != "likelihood":
             return cls(indices, scores, rule)
         normalizers = [part.log_normalizer for part in parts if part.log_normalizer is not None]
-        return cls(indices, scores, rule, lambda: torch.stack(normalizers).logsumexp(dim=0))
+        total = torch.stack(normalizers).logsumexp(dim=0)
+        return cls(indices, scores, rule, lambda: total, is_bound=any(p.is_bound for p in parts))
 
 
 def best_of(
