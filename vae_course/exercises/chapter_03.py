@@ -214,7 +214,7 @@ def user_length(sliders: int = 10, reach: float = 3.0) -> Exercise:
         id="3.3",
         title=f"how long is a z from {COUNTS[sliders]} sliders?",
         ask=(
-            f"Make the sliders shorter: {COUNTS[sliders]} of them, each uniform on "
+            f"Now the sliders are shorter: there are {COUNTS[sliders]}, each uniform on "
             f"[−{reach:g}, {reach:g}]. How long is such a z "
             "typically? Give the root of the average of ‖z‖², to one decimal at least. "
             "**Guess first:** longer than a garment's z "

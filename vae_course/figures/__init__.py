@@ -67,11 +67,11 @@ def garment_rows(
     """
     columns = max(len(images) for images in rows.values())
     captions = captions or {}
-    # the longest caption decides how much room the captions get
-    lines = max((c.count("\n") + 1 for row in captions.values() for c in row), default=0)
-    below = 0.25 + 0.2 * lines if lines else 0.0
-    figure = plt.figure(figsize=(columns * size, len(rows) * (size + below + 0.25)))
-    strips = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    # the longest caption of a row decides how much room its captions get
+    lines = [max((c.count("\n") + 1 for c in captions.get(title, ())), default=0) for title in rows]
+    heights = [size + 0.25 + (0.12 + 0.18 * each if each else 0.0) for each in lines]
+    figure = plt.figure(figsize=(columns * size, sum(heights)))
+    strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for strip, (title, images) in zip(strips, rows.items(), strict=True):
         strip.suptitle(title, x=0.01, ha="left", fontsize=11)
         cells = strip.subplots(1, columns, squeeze=False)[0]

@@ -170,7 +170,7 @@ def seeds(panels: Mapping[str, tuple[Mapping[str, Sequence[float]], float]]) -> 
             axes.plot(row, [place] * len(row), "o", alpha=0.6, color=RULE_COLORS["likelihood"])
         axes.axvline(limit, color=INK, linestyle="--")
         axes.set_xlabel(claim)
-        axes.set_xlim(left=0)
+        axes.set_xlim(left=0, right=1.05 * max(limit, *(max(row) for row in values.values())))
     trainings = list(next(iter(panels.values()))[0])
     grid[0, 0].set_yticks(range(len(trainings)), trainings)
     grid[0, 0].set_ylim(len(trainings) - 0.5, -0.5)
