@@ -1,8 +1,8 @@
 """The evidence lower bound (ELBO), its parts, and a tighter bound.
 
-These functions know a model only by `encode(x)`, which returns q(z|x) as a Normal, by
-`likelihood(z)`, which returns p(x|z), and by the prior N(0, I). They work with every model that has
-these two methods, including one whose log p(x) is known exactly.
+These functions need two methods of a model: `encode(x)`, which returns q(z|x) as a Normal, and
+`likelihood(z)`, which returns p(x|z). The prior is N(0, I). They work with every model that has the
+two methods, including one whose log p(x) is known exactly.
 """
 
 import math
@@ -84,7 +84,7 @@ def encode_images(vae: ModelWithLikelihood, x: Tensor) -> tuple[Normal, Tensor]:
 def draw_noise(q: Normal, generator: torch.Generator | None) -> Float[Tensor, "batch latent"]:
     """Draw ε from N(0, I), of the shape and on the device of q."""
     require("generator", generator, (torch.Generator, type(None)), "a torch.Generator or None")
-    # drawn where the generator lives, so that a seed means the same on every device
+    # drawn on the generator's device, so that a seed gives the same noise wherever the model is
     device = generator.device if generator is not None else q.mean.device
     noise = torch.randn(q.mean.shape, generator=generator, device=device, dtype=q.mean.dtype)
     return noise.to(q.mean.device)

@@ -1,4 +1,4 @@
-"""`Posteriors`: what the encoder says about every garment of a data set, μ(x) and σ(x)."""
+"""`Posteriors`: the diagonal Gaussians q(z|x) of all garments, given by μ(x) and σ(x)."""
 
 import math
 import operator
@@ -18,23 +18,26 @@ from vae_lib._files import load_tensors, save_tensors
 from vae_lib.threads import one_thread
 
 KIND = "vae_lib posteriors"
-LARGEST = 1e6  # beyond it squared distances lose all meaning, and soon their digits
-GARMENTS_AT_ONCE = 100_000  # whose σ are held in float64
-BLOCK = 2**20  # numbers of an intermediate that are held at a time: 8 MB in float64
+LARGEST = 1e6  # of |z| and τ: squares of larger numbers lose the digits that tell garments apart
+GARMENTS_AT_ONCE = 100_000  # whose σ are converted to float64 at a time
+BLOCK = 2**20  # numbers in one block of an intermediate result: 8 MB in float64
 
 
 def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -> Tensor:
     """Return z as a float64 tensor [Q, d]; z: [d] or [Q, d], a tensor, an array or a list.
 
-    It is a copy: what the caller does with z afterwards changes nothing here. Raises a TypeError
-    for what is not real numbers, a ValueError for another width, NaN, infinity, or beyond ±1e6.
+    The result is a copy, so the caller may change z afterwards.
+
+    Raises:
+        TypeError: z does not consist of real numbers.
+        ValueError: z has another shape, or contains NaN, infinity or a number beyond ±1e6.
     """
     queries = as_numbers("z", z, "numbers of shape [d] or [Q, d]")
     queries = queries.to(device, torch.float64, copy=True)
     if queries.dim() not in (1, 2) or queries.shape[-1] != latent_dim:
         expected = f"shape [{latent_dim}] or [Q, {latent_dim}]"
         raise ValueError(f"z: expected {expected}, got {list(queries.shape)}")
-    # the largest |z|; NaN, where there is one
+    # the largest |z|, or NaN if z contains NaN
     largest = torch.linalg.vector_norm(queries, math.inf).item() if len(queries) else 0.0
     if not math.isfinite(largest):
         raise ValueError("z: expected finite numbers, got NaN or infinity among them")
@@ -71,7 +74,8 @@ def is_single(z: object) -> bool:
 class Posteriors:
     """The diagonal Gaussians q(z|x) of N garments: `mean` and `std`, float32 [N, d].
 
-    Raises a ValueError where the shapes differ, a number is not finite, or σ is not positive.
+    Raises:
+        ValueError: the shapes differ, a number is not finite, or σ is not positive.
     """
 
     mean: Float[Tensor, "garment latent"]
@@ -103,12 +107,11 @@ class Posteriors:
         """Return the posteriors of some garments.
 
         Args:
-            garments: a number, a slice, a mask [N] or indices [n]. A number gives the posteriors
-                of one garment, with `mean` and `std` of shape [1, d]; iterating gives one garment
-                after the other in the same way.
+            garments: a number, a slice, a mask [N] or indices [n]. A number selects one garment,
+                with `mean` and `std` of shape [1, d]. Iterating yields each garment in this form.
 
         Raises:
-            IndexError: for anything else, and for a garment that does not exist.
+            IndexError: garments is anything else, or names a garment that does not exist.
         """
         try:
             if not isinstance(garments, (slice, list, np.ndarray, Tensor)):
@@ -144,10 +147,10 @@ class Posteriors:
     def mutual_log_prob(self, z: object, tau: object) -> Float[Tensor, "query garment"]:
         """Return log N(z; μ, σ² + τ²) of every z under every garment, in nats, float64 [Q, N].
 
-        The log density of z where z is uncertain as well, by a Gaussian with standard deviation τ:
-        that of z = u + τ ⊙ ε, u from q(z|x). With μ and σ of another garment for z and τ it is the
-        mutual likelihood score of Shi and Jain, Probabilistic Face Embeddings (2019), the density
-        at which the two posteriors agree, ∫ q(u|x) q(u|x') du. At τ = 0 it is `log_prob`.
+        This is the log density of z = u + τ ⊙ ε, with u drawn from q(z|x) and ε from N(0, I): of a
+        z that is itself known only up to a standard deviation τ. At τ = 0 it equals `log_prob`. If
+        z and τ are μ and σ of another garment x', it is log ∫ q(u|x) q(u|x') du, the mutual
+        likelihood score of Shi and Jain, Probabilistic Face Embeddings (2019).
 
         z: [d] or [Q, d]; tau: a number, [d] or [Q, d]. Errors as `as_queries`, for both; and a
         ValueError for another shape of tau, or where it is below 0.
@@ -172,12 +175,17 @@ class Posteriors:
         return self.mean + self.std * eps.to(self.mean.device)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Save as safetensors; `path` holds the old file or the whole new one."""
+        """Save as safetensors; if writing fails, `path` keeps its old content."""
         return save_tensors(path, KIND, {"mean": self.mean, "std": self.std}, {})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Posteriors":
-        """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file."""
+        """Load a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged or holds something else.
+        """
         tensors, _ = load_tensors(path, KIND)
         try:
             return posteriors_from(tensors)
@@ -200,7 +208,7 @@ def log_normalizer_of(std: Float[Tensor, "*garment latent"]) -> Float[Tensor, "*
 
 
 def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:
-    """Return tau as a float64 tensor of the shape of the queries, a copy."""
+    """Return a copy of tau in float64, in the shape of the queries."""
     d = queries.shape[1]
     expected = f"at least 0, a number or of shape [{d}] or [Q, {d}]"
     widths = as_numbers("tau", tau, expected).to(queries)
@@ -214,7 +222,7 @@ def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:
 def squared_distances(
     z: object, mean: Float[Tensor, "garment latent"], scale: Tensor
 ) -> Float[Tensor, "query garment"]:
-    """Return ‖(z − μ)/scale‖² for every z and garment, computed as written, in float64.
+    """Return ‖(z − μ)/scale‖² for every z and garment, in float64, without multiplying it out.
 
     Args:
         z: [d] or [Q, d].
@@ -236,7 +244,7 @@ def sum_of_squares(
 ) -> Float[Tensor, "*both"]:
     """Return Σⱼ ((zⱼ − μⱼ) · inverse_scaleⱼ)², added up in the order of the dimensions.
 
-    The compiled kernel adds in the same order, so that both round alike.
+    The compiled kernel adds in the same order, so that both round in the same way.
     """
     total = torch.zeros((), dtype=z.dtype, device=z.device)
     for j in range(z.shape[-1]):

@@ -1,4 +1,4 @@
-"""Which garments are nearest to a z? The rules, exactly; the round trip; the gate."""
+"""Exact search for the garments nearest to z by every rule, the round trip, and the gate."""
 
 import numbers
 import operator
@@ -19,11 +19,11 @@ from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distan
 from vae_lib.rules import RANKINGS, RULES
 from vae_lib.search import Formula, Searcher, formula_of, searcher_for
 
-FAMILIAR = 0.999  # the share of its own samples that a garment's ellipsoid holds
-SHOWN = 3  # queries in the representation of an answer
-PART = 2**18  # garments whose σ are held in float64 at a time
-NEEDED = ("encode", "decode", "latent_dim")  # of a model that z goes through and back
-NU = (1e-6, 1e6)  # the degrees of freedom that "student-t" takes
+FAMILIAR = 0.999  # the share of draws from a posterior that lie inside its ellipsoid
+SHOWN = 3  # queries in the repr of an answer
+GARMENTS_AT_ONCE = 2**18  # whose σ are converted to float64 at a time
+NEEDED = ("encode", "decode", "latent_dim")  # what the round trip needs of a model
+NU = (1e-6, 1e6)  # smallest and largest number of degrees of freedom of "student-t"
 
 
 class Neighbors:
@@ -35,9 +35,9 @@ class Neighbors:
         indices: int64 [k] for one z, [Q, k] for several.
         scores: float64, of the same shape.
         rule: the rule that ranked the garments.
-        familiar: of a gated search, which z lie inside some garment's ellipsoid; else None.
-        is_bound: whether `log_normalizer` is a lower bound, a sum over some of the garments, and
-            `probabilities` are therefore upper bounds; `MilvusIndex.open` says when.
+        familiar: after a gated search, which z lie inside some garment's ellipsoid; else None.
+        is_bound: whether `log_normalizer` is only a lower bound, because it sums over some of the
+            garments, so that `probabilities` are upper bounds; see `MilvusIndex.open`.
     """
 
     def __init__(
@@ -63,10 +63,11 @@ class Neighbors:
 
     @cached_property
     def probabilities(self) -> Float[Tensor, "*query k"] | None:
-        """The probability that each garment returned made z; None for rules other than likelihood.
+        """The probability that z is a draw from each returned garment's posterior.
 
-        Bayes' rule over all N garments of the index, equally likely beforehand:
-        q(z|xᵢ) / Σₙ q(z|xₙ), a softmax of the log likelihoods. Computed on first access.
+        It follows from Bayes' rule with equal prior probabilities for all N garments of the index:
+        q(z|xᵢ) / Σₙ q(z|xₙ), a softmax of the log likelihoods. It is computed on first access, and
+        is None for rules other than likelihood.
         """
         if self.log_normalizer is None:
             return None
@@ -78,11 +79,11 @@ class Neighbors:
         yield self.scores
 
     def __len__(self) -> int:
-        """Return the number of queries; of garments, where there was a single query."""
+        """Return the number of queries, or the number of garments for a single query."""
         return len(self.indices)
 
     def __getstate__(self) -> dict:
-        """Return what pickle stores, the normalizer in place of the index that computes it."""
+        """Return the state to pickle: the normalizer itself, not the function that computes it."""
         computed = {"log_normalizer": self.log_normalizer, "_log_normalizer": None}
         return vars(self) | computed
 
@@ -99,21 +100,21 @@ class Neighbors:
     def merge(
         cls, parts: Sequence["Neighbors"], k: int, starts: Sequence[int] | None = None
     ) -> "Neighbors":
-        """Return what one search among all garments finds, from searches among parts of them.
+        """Merge the answers of searches in parts of a data set into the answer for all of it.
 
-        The answer is exact where each part was searched with the same z and rule, and returned its
-        k best garments, or all of them where it has fewer. Of equals, the lower index comes first.
+        The result is exact if every part was searched with the same z and rule, and returned its k
+        best garments, or all of its garments if it has fewer. Ties go to the lower index.
 
         Args:
-            parts: the answers of the parts, whose garments must all be different.
+            parts: the answers of the parts, which must not share a garment.
             k: how many garments to return for each query.
-            starts: for each part, the number of its first garment among all; 0 by default.
+            starts: for each part, the index of its first garment in the data set; 0 by default.
 
         Returns:
             The k best garments, with the log normalizer of all parts together.
 
         Raises:
-            ValueError: where there is no part, rules differ, or all parts together hold fewer
+            ValueError: there is no part, the rules differ, or all parts together returned fewer
                 than k garments.
         """
         starts = [0] * len(parts) if starts is None else starts
@@ -138,9 +139,9 @@ def best_of(
     k: int,
     larger_is_better: bool = True,
 ) -> tuple[Int64[Tensor, "*query k"], Float[Tensor, "*query k"]]:
-    """Return the k best candidates, best first; of equals, the lower index first."""
+    """Return the k best candidates, best first; ties go to the lower index."""
     indices, order = indices.sort(dim=-1)
-    # a stable sort leaves equals in the order of their indices
+    # a stable sort keeps ties in the order of their indices
     scores, best = scores.gather(-1, order).sort(dim=-1, descending=larger_is_better, stable=True)
     return indices.gather(-1, best[..., :k]), scores[..., :k]
 
@@ -185,13 +186,13 @@ class PosteriorIndex:
     @cached_property
     def rms_std(self) -> Float[Tensor, " latent"]:
         """The root mean square of σ over all garments: one scale for each dimension."""
-        parts = self.posteriors.std.split(PART)
+        parts = self.posteriors.std.split(GARMENTS_AT_ONCE)
         squares = [part.double().square().sum(dim=0) for part in parts]
         return (torch.stack(squares).sum(dim=0) / len(self)).sqrt()
 
     @cached_property
     def searcher(self) -> Searcher:
-        """What searches: a `Tree`, or a `Scan` on a GPU and where numba cannot be imported."""
+        """The search structure: a `Tree`, or a `Scan` on a GPU or without numba."""
         return searcher_for(self.posteriors, self.rms_std)
 
     def scores(
@@ -227,9 +228,9 @@ class PosteriorIndex:
         nu: float = 1.0,
         threads: int = 1,
     ) -> Neighbors:
-        """Return the k best garments for each z, best first; of equals, the lower index first.
+        """Return the k best garments for each z, best first; ties go to the lower index.
 
-        The answer is exact: the scores are those of the direct formula in float64.
+        The answer is exact: it equals that of scoring every garment by the formula in float64.
 
         Args:
             z: [d] or [Q, d]; a tensor, an array or a list.
@@ -251,8 +252,9 @@ class PosteriorIndex:
             Neighbors with `indices` and `scores` [k] for one z, [Q, k] for several.
 
         Raises:
-            TypeError: where z is not made of real numbers, or k is not a whole number.
-            ValueError: for z of the wrong width or not finite, k outside 1..N, an unknown rule.
+            TypeError: z does not consist of real numbers, or k is not an integer.
+            ValueError: z has the wrong width or is not finite, k is outside 1 to N, or the rule is
+                unknown.
         """
         k, formula = self._require_k(k), self._formula(rule, nu)
         require_int("threads", threads, least=1)
@@ -264,7 +266,7 @@ class PosteriorIndex:
         self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
     ) -> Neighbors:
         """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
-        best = scores[:, 0].clone()  # a copy, since the answer belongs to the caller
+        best = scores[:, 0].clone()  # a copy, since the caller may change the answer
         if is_single(z):
             indices, scores = indices[0], scores[0]
         if rule != "likelihood":
@@ -279,7 +281,7 @@ class PosteriorIndex:
     def mahalanobis2(self, z: object) -> Float[Tensor, " query"]:
         """Return the smallest Mahalanobis² of each z to any garment, float64 [Q].
 
-        A draw from a garment's own posterior has a Mahalanobis² to it that follows χ² with d
+        For a draw z from a garment's posterior, the Mahalanobis² to that garment follows χ² with d
         degrees of freedom; see `is_familiar`.
         """
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
@@ -287,7 +289,7 @@ class PosteriorIndex:
 
     @property
     def familiar_below(self) -> float:
-        """The 99.9 % quantile of χ² with d degrees of freedom: where the gate turns."""
+        """The threshold of the gate: the 99.9 % quantile of χ² with d degrees of freedom."""
         return familiar_below(self.latent_dim)
 
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
@@ -295,22 +297,22 @@ class PosteriorIndex:
         return self.mahalanobis2(z) < self.familiar_below
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Save the posteriors that the index is made of."""
+        """Save the posteriors, from which `load` builds the index again."""
         return self.posteriors.save(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PosteriorIndex":
-        """Load what `save` saved; errors as `Posteriors.load`."""
+        """Load a file that `save` wrote; errors as `Posteriors.load`."""
         return cls(Posteriors.load(path))
 
 
 def familiar_below(latent_dim: int) -> float:
-    """Return the 99.9 % quantile of χ² with d degrees of freedom: where the gate turns."""
+    """Return the threshold of the gate: the 99.9 % quantile of χ² with d degrees of freedom."""
     return float(chdtri(latent_dim, 1 - FAMILIAR))
 
 
 def _reported(scores: Tensor, rule: str) -> Tensor:
-    """Return distances where the search worked with distances times −1."""
+    """Return the scores as the user sees them: the search negates distances."""
     return scores if RANKINGS[rule].larger_is_better else scores.neg_()
 
 
@@ -325,8 +327,8 @@ def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
         z: [d] or [Q, d].
 
     Raises:
-        TypeError: where `vae` lacks a method, or z is not made of real numbers.
-        ValueError: for z of the wrong width or not finite.
+        TypeError: `vae` lacks a method, or z does not consist of real numbers.
+        ValueError: z has the wrong width or is not finite.
     """
     require_model(vae, *NEEDED)
     queries = as_queries(z, vae.latent_dim).float().to(device_of(vae))
@@ -337,20 +339,20 @@ def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
 def roundtrip_search(
     vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
 ) -> Neighbors:
-    """Rank at the round trip of z; arguments and errors as `roundtrip` and `search`."""
+    """Search at the round trip of z; arguments and errors as `roundtrip` and `search`."""
     require("index", index, PosteriorIndex, "a PosteriorIndex")
     returned = roundtrip(vae, z)
     return index.search(returned[0] if is_single(z) else returned, k, rule)
 
 
 def gated_search(vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10) -> Neighbors:
-    """Rank by likelihood at z where z is familiar, else at its round trip.
+    """Search by likelihood at each familiar z, and at the round trip of any other z.
 
-    A z is familiar where it lies inside some garment's 99.9 % ellipsoid: its smallest
-    Mahalanobis² is below the quantile of χ² with d degrees of freedom.
+    A z is familiar if it lies inside some garment's 99.9 % ellipsoid, that is, if its smallest
+    Mahalanobis² is below the 99.9 % quantile of χ² with d degrees of freedom.
 
     Returns:
-        Neighbors whose `familiar` says which z that is. Errors as `search`.
+        Neighbors, with True in `familiar` for each familiar z. Errors as `search`.
     """
     require_model(vae, *NEEDED)
     require("index", index, PosteriorIndex, "a PosteriorIndex")
@@ -371,7 +373,7 @@ def gated_search(vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10
 def search_by(
     vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10, rule: str = "likelihood"
 ) -> Neighbors:
-    """Rank by any of `RULES`: those of `index.search`, "round trip" and "gate"."""
+    """Search by any of `RULES`: those of `index.search`, "round trip" and "gate"."""
     if rule == "gate":
         return gated_search(vae, index, z, k)
     if rule == "round trip":

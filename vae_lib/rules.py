@@ -12,7 +12,7 @@ class Rule:
     larger_is_better: bool
 
 
-# rankings need the posteriors alone: `PosteriorIndex.search` takes them
+# rules that need only the posteriors; `PosteriorIndex.search` accepts them
 RANKINGS = {
     "likelihood": Rule("log likelihood", "log q", True),
     "euclidean": Rule("Euclidean distance", "distance", False),
@@ -20,7 +20,7 @@ RANKINGS = {
     "scaled-euclidean": Rule("scaled Euclidean distance", "distance", False),
     "student-t": Rule("Student-t log density", "log t", True),
 }
-# these decode z and encode the picture as well, so they need the model: `search_by` takes all
+# all rules; the last two decode z and encode the picture, so `search_by` needs the model
 RULES = RANKINGS | {
     "round trip": Rule("round trip", "log q", True),
     "gate": Rule("the gate", "log q", True),

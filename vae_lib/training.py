@@ -22,7 +22,7 @@ from vae_lib.pixels import as_unit_interval
 from vae_lib.progress import progress_bar
 from vae_lib.threads import one_thread
 
-WARM_UP = 200  # steps in which the learning rate rises
+WARM_UP = 200  # steps over which the learning rate rises
 HELD_OUT = 12  # one image in twelve is kept for validation: 5,000 of Fashion-MNIST's 60,000
 LEAST_RATE = 1e-12  # a learning rate below it changes no float32 weight
 
@@ -76,9 +76,9 @@ def fit(
             device; its weights are the start. Frozen parameters stay as they are.
         images: an `Images`, whose training images are used, or a tensor [N, C, H, W], uint8 or
             float in [0, 1]; at least 12.
-        epochs: how often each image is used.
-        seed: decides the order of the images and the noise.
-        free_bits: in nats per dimension; a KL below it costs nothing.
+        epochs: the number of passes over the training images.
+        seed: the seed of the order of the images and of the noise.
+        free_bits: in nats per dimension; a KL below it is not penalised.
         progress: show a progress bar with the time left.
         checkpoint: a file that is written after every epoch. If it exists, training resumes from
             it and reaches the same numbers as a run without interruption.
@@ -160,7 +160,10 @@ def _sha256(pixels: Tensor) -> str:
 
 
 def _trainable(vae: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters to train; say which of them cannot be trained, or are frozen."""
+    """Return the parameters to train.
+
+    Raises an error for weights that cannot be trained, and warns about frozen ones.
+    """
     everything = list(vae.parameters())
     for parameter in everything:
         if parameter.is_inference():
@@ -188,28 +191,26 @@ def _epochs(
     history: History,
     progress: bool,
 ) -> Iterator[tuple[ElboTerms, ElboTerms]]:
-    """Train the epochs that `history` lacks; yield the average training and validation terms."""
+    """Train the epochs missing from `history`; yield the training and validation averages."""
     device = optimizer.param_groups[0]["params"][0].device
     train, validation = (part.detach().to(device) for part in split_validation(pixels))
     first = len(history.train.elbo)
     # no cache: it would keep the bfloat16 weights of the first step for a whole epoch
-    layers_in = torch.autocast(
+    precision = torch.autocast(
         device.type, torch.bfloat16, enabled=settings.bfloat16, cache_enabled=False
     )
     with progress_bar(
         description="training", total=settings.epochs - first, unit="epoch", shown=progress
     ) as bar:
         for epoch in range(first, settings.epochs):
-            # for layers that draw random numbers themselves, such as dropout
-            with torch.random.fork_rng(range(torch.cuda.device_count())), layers_in:
+            # a seed for layers that draw random numbers themselves, such as dropout
+            with torch.random.fork_rng(range(torch.cuda.device_count())), precision:
                 torch.manual_seed(settings.seed + epoch)
                 trained = _train_epoch(vae, train, optimizer, epoch, settings)
             validated = mean_terms(vae, validation, seed=settings.seed)
-            state = [tensor for state in optimizer.state.values() for tensor in state.values()]
-            if not all(
-                tensor.isfinite().all()
-                for tensor in (validated.elbo, *vae.state_dict().values(), *state)
-            ):
+            adam = [tensor for state in optimizer.state.values() for tensor in state.values()]
+            numbers = (validated.elbo, *vae.state_dict().values(), *adam)
+            if not all(tensor.isfinite().all() for tensor in numbers):
                 raise _diverged("a weight or the validation loss is not finite", epoch, settings)
             bar.set_postfix_str(f"-ELBO {-validated.elbo:.1f}, KL {validated.kl:.1f} nats")
             bar.update()
@@ -219,9 +220,9 @@ def _epochs(
 def _train_epoch(
     vae: Any, images: Tensor, optimizer: torch.optim.Adam, epoch: int, settings: _Settings
 ) -> ElboTerms:
-    """Use each image once, in random order; return the average terms on the way."""
+    """Train for one epoch, on batches in random order; return the terms averaged over it."""
     vae.train()
-    # one stream of random numbers for each epoch, so that a resumed run draws the same ones
+    # a generator of its own for each epoch, so that a resumed run draws the same numbers
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator, device="cpu").to(images.device)
     batches = order.split(settings.batch_size)
@@ -269,7 +270,7 @@ def mean_terms(
     Args:
         vae: a model with `encode` and `likelihood`; a module is used in evaluation mode.
         images: [N, C, H, W], uint8 or float in [0, 1]; at least one.
-        seed: decides the noise.
+        seed: the seed of the noise.
         batch_size: the number of images computed at a time.
 
     Returns:
@@ -299,7 +300,8 @@ def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) ->
     Args:
         vae: a model with `encode` and `likelihood`; a module is used in evaluation mode.
         images: at least two, [B, C, H, W], uint8 or float in [0, 1].
-        seed: decides the samples, which are the same for all dimensions, and the order.
+        seed: the seed of the samples, which are the same for all dimensions, and of the order in
+            which zⱼ is shuffled.
 
     Returns:
         One number for each of the d dimensions, in nats per image.
@@ -315,7 +317,7 @@ def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) ->
         if len(x) < 2:
             raise ValueError(f"images: expected at least two, got {len(x)}")
         z = q.mean + q.stddev * draw_noise(q, generator)
-        # a shift by a random number of places leaves no image its own z_j
+        # each image takes z_j of the one before it in a random order, so none keeps its own
         order = torch.randperm(len(x), generator=generator, device="cpu").to(z.device)
         intact = log_prob_of_image(vae.likelihood(z), x).sum().item()
         losses = []

@@ -1,8 +1,8 @@
 """The same `search` on other engines: FAISS, a vector database, and a Dask cluster.
 
-FAISS and Milvus hold the garments' lifted vectors and look for the largest inner products; what
-they find is scored again with the exact formula. On a Dask cluster, every worker searches its part
-of the garments exactly. Extras: `scale` for FAISS, `cluster` for Milvus and Dask.
+FAISS and Milvus search the garments' lifted vectors for the largest inner products, and the exact
+formula ranks the garments found. On a Dask cluster, every worker searches its part of the garments
+exactly. FAISS needs the extra `scale`; Milvus and Dask need the extra `cluster`.
 """
 
 from vae_lib.engines.dask_index import DaskIndex, local_client

@@ -18,9 +18,10 @@ from vae_lib.posteriors import Posteriors, as_queries, posteriors_from
 from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 KIND = "vae_lib FAISS index"
-SAMPLE_PER_CELL = 64  # garments that k-means looks at, for each cell
-# how much of the spread of a cell's means counts as σ²: among 1 million garments a tenth saves a
-# fifth of the cells for z from the data, and more of it costs recall far from them
+SAMPLE_PER_CELL = 64  # garments for each cell in the sample that k-means is run on
+# The share of the variance of a cell's means that is added to the cell's variance. Among a million
+# garments, a tenth reduces the number of cells to search by a fifth for z from the data; a larger
+# share lowers the recall for z far from the data.
 SPREAD = 0.1
 
 Cells = Int64[Tensor, " garment"]  # the number of the cell that each garment is in
@@ -39,10 +40,9 @@ def import_faiss() -> Any:
 class FaissIndex:
     """Approximate search by likelihood with FAISS (Douze et al., The Faiss library, 2024).
 
-    Garments are sorted into cells by k-means on μ/σ̄ (an inverted file, IVF), and a query looks
-    into the `nprobe` cells whose *average Gaussian* gives it the highest likelihood. What is found
-    is ranked by the exact formula; a garment in a cell that was not looked into is missed. `tune`
-    chooses `nprobe`.
+    K-means on μ/σ̄ divides the garments into cells (an inverted file, IVF). A query searches the
+    `nprobe` cells whose *average Gaussian* gives it the highest likelihood, and misses garments in
+    all other cells. The garments found are ranked by the exact formula. `tune` chooses `nprobe`.
     """
 
     def __init__(self, posteriors: Posteriors, cells: int, seed: int = 0):
@@ -50,27 +50,28 @@ class FaissIndex:
 
         Args:
             posteriors: the garments.
-            cells: how many cells; 4 √N is a good number.
-            seed: of k-means.
+            cells: the number of cells; 4 √N is a good choice.
+            seed: the seed of k-means.
 
         Raises:
-            ValueError: where there are fewer garments than cells, or numbers that float32 cannot
-                hold in lifted form.
+            ModuleNotFoundError: FAISS is not installed.
+            ValueError: there are fewer garments than cells, or the lifted vectors of some garments
+                do not fit into float32.
         """
         import_faiss()
         seed = require_int("seed", seed, least=0)
         cells = require_int("cells", cells, least=1)
         if cells > len(posteriors):
             raise ValueError(f"cells: expected 1 to {len(posteriors)}, got {cells}")
-        self._take(posteriors)
-        self._build(self._sorted_into(cells, seed))
+        self._set_posteriors(posteriors)
+        self._build(self._cells_by_k_means(cells, seed))
 
-    def _take(self, posteriors: Posteriors) -> None:
+    def _set_posteriors(self, posteriors: Posteriors) -> None:
         self.exact = PosteriorIndex(posteriors)
         self.lifting = Lifting(posteriors)
 
     def _build(self, cell_of: Cells) -> None:
-        """Fill FAISS's index, given the cells that garments are in."""
+        """Fill FAISS's index, given the cell of each garment."""
         faiss = import_faiss()
         self.cell_of = cell_of
         averages = self._averages(cell_of)
@@ -84,8 +85,8 @@ class FaissIndex:
             arrays = (rows, np.arange(part.start, part.stop), cell_of[part].numpy())
             self.index.add_core(len(rows), *map(faiss.swig_ptr, arrays))
 
-    def _sorted_into(self, cells: int, seed: int) -> Cells:
-        """Return the cell of each garment, by k-means; one that no garment is in is dropped."""
+    def _cells_by_k_means(self, cells: int, seed: int) -> Cells:
+        """Return the cell of each garment by k-means, without empty cells."""
         points = (self.exact.posteriors.mean / self.exact.rms_std.float()).cpu().numpy()
         kmeans = import_faiss().Kmeans(
             points.shape[1],
@@ -102,16 +103,16 @@ class FaissIndex:
     def _averages(self, cell_of: Cells) -> Posteriors:
         """Return the average Gaussian of each cell.
 
-        Its mean is that of the means, its variance that of the variances, and a part of the
-        variance of the means, since a cell reaches as far.
+        Its mean is the mean of the cell's μ. Its variance is the mean of the cell's σ², plus the
+        share `SPREAD` of the variance of the cell's μ, because a cell is wider than its garments.
         """
         posteriors = self.exact.posteriors
         count = cell_of.bincount()[:, None].double()
         total = torch.zeros(len(count), posteriors.latent_dim, dtype=torch.float64, device="cpu")
         mean = total.index_add(0, cell_of, posteriors.mean.cpu().double()) / count
         variance = total.index_add(0, cell_of, posteriors.std.cpu().double().square()) / count
-        away = (posteriors.mean.cpu().double() - mean[cell_of]).square()
-        variance += SPREAD * total.index_add(0, cell_of, away) / count
+        squared = (posteriors.mean.cpu().double() - mean[cell_of]).square()
+        variance += SPREAD * total.index_add(0, cell_of, squared) / count
         return Posteriors(mean, variance.sqrt())
 
     def __len__(self) -> int:
@@ -127,7 +128,7 @@ class FaissIndex:
 
     @property
     def nprobe(self) -> int:
-        """The number of cells that a query looks into."""
+        """The number of cells that a query searches."""
         return self.index.nprobe
 
     @nprobe.setter
@@ -138,9 +139,9 @@ class FaissIndex:
         self.index.nprobe = number
 
     def search(self, z: object, k: int = 10) -> Neighbors:
-        """Return the k best garments that are found; as `PosteriorIndex.search`.
+        """Return the k best garments in the cells searched; as `PosteriorIndex.search`.
 
-        Their scores are exact, but garments that belong in the answer may be missing.
+        The scores are exact, but garments that belong in the answer may be missing.
         """
         k = self.exact._require_k(k)
         queries = as_queries(z, self.exact.latent_dim, self.exact.posteriors.mean.device)
@@ -151,11 +152,19 @@ class FaissIndex:
         return self.exact._neighbors(z, queries, *answer, "likelihood")
 
     def tune(self, z: object | None = None, k: int = 10, at_least: float = 0.99) -> float:
-        """Set `nprobe` to the smallest number whose recall@k on z is `at_least`; return the recall.
+        """Set `nprobe` to the smallest number that reaches a recall@k on given z.
 
-        z: [Q, d], held-out ones from where queries will come from; by default 500 draws from the
-        posteriors of garments. For z from elsewhere the recall may be lower.
-        Raises a ValueError for `at_least` outside of 0 to 1.
+        Args:
+            z: [Q, d], from the source of the later queries, because the recall may be lower for z
+                from elsewhere; by default 500 draws from the posteriors.
+            k: the number of garments in an answer.
+            at_least: the recall to reach, above 0 and up to 1.
+
+        Returns:
+            The recall@k on z.
+
+        Raises:
+            ValueError: `at_least` is outside its range.
         """
         if not 0 < at_least <= 1:
             raise ValueError(f"at_least: expected a share above 0 and up to 1, got {at_least}")
@@ -170,23 +179,28 @@ class FaissIndex:
         return reached(1 + bisect_left(range(1, self.cells), at_least, key=reached))
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Save the posteriors and the cell of each garment; the rest follows from them."""
+        """Save the posteriors and the cell of each garment, from which `load` builds the index."""
         posteriors = self.exact.posteriors
         tensors = {"mean": posteriors.mean, "std": posteriors.std, "cell_of": self.cell_of}
         return save_tensors(path, KIND, tensors, {"nprobe": str(self.nprobe)})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FaissIndex":
-        """Load what `save` saved. Raises FileNotFoundError, or ValueError for any other file.
+        """Load a file that `save` wrote.
 
-        The index is built again, since FAISS's own files are not safe to read: a damaged one can
-        end the process.
+        The index is built again, because FAISS's own files are not safe to read: a damaged one can
+        crash the process.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ModuleNotFoundError: FAISS is not installed.
+            ValueError: the file is damaged or holds something else.
         """
         tensors, facts = load_tensors(path, KIND)
         cell_of = tensors.pop("cell_of", torch.empty(0, dtype=torch.int64, device="cpu"))
         loaded = cls.__new__(cls)
         try:
-            loaded._take(posteriors_from(tensors))
+            loaded._set_posteriors(posteriors_from(tensors))
             _check_cells(cell_of, len(loaded))
             loaded._build(cell_of)
             loaded.nprobe = int(facts.get("nprobe", ""))

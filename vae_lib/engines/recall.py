@@ -1,4 +1,4 @@
-"""How much of the exact answer does an engine find?"""
+"""Recall: the share of the exact answer that an engine finds."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,12 +10,12 @@ from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 
 class RecallError(RuntimeError):
-    """An engine finds less of the exact answer than it has to."""
+    """The recall of an engine is below the required value."""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """What all engines have in common."""
+    """The attributes and methods that all engines have."""
 
     exact: PosteriorIndex
 
@@ -31,8 +31,14 @@ def recall(
 ) -> float:
     """Return recall@k: the mean share of the exact k best garments that the engine finds.
 
-    expected: the exact answer, where it is known already. Raises a ValueError for no
-    query, and as `PosteriorIndex.search`.
+    Args:
+        engine: the engine to measure.
+        z: the queries.
+        k: the number of garments in an answer.
+        expected: the exact answer, if it is known; by default it is computed.
+
+    Raises:
+        ValueError: there is no query; other errors as `PosteriorIndex.search`.
     """
     if len(z) == 0:
         raise ValueError("z: expected at least one query, got none")
@@ -43,7 +49,7 @@ def recall(
 
 
 def draws(exact: PosteriorIndex, count: int, seed: int) -> Float[Tensor, "query latent"]:
-    """Return `count` draws from the posteriors of garments that are picked at random."""
+    """Return draws from the posteriors of `count` garments, which are chosen at random."""
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randint(len(exact), (count,), generator=generator, device="cpu")
     return exact.posteriors[chosen].sample(generator)

@@ -19,7 +19,7 @@ PERCENTILES = (0.001, 0.999)  # the range of a percentile slider
 class Queries:
     """Latent codes, with what is known about the garment that produced each of them.
 
-    The attributes other than z are None if the codes came from no garment or it has none.
+    Each attribute other than z is None if it is unknown, for example for z from the prior.
 
     Attributes:
         z: the codes, [Q, d].

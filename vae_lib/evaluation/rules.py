@@ -1,4 +1,4 @@
-"""Rules to compare: rankings of z or of a moved z, the gate, and two references that use pixels."""
+"""The rules that `evaluate` compares: rankings at z or at a moved z, the gate, and pixel rules."""
 
 import math
 from collections.abc import Callable

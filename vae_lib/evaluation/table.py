@@ -53,7 +53,7 @@ class Evaluation:
         rules: the names of the rules.
         estimates: the mean of each measure that is defined, with its interval if it has one.
         values: the values that were averaged, one for each z, [Q].
-        k: how many garments each answer has: 10, or all of a smaller wardrobe.
+        k: the number of garments in each answer: 10, or all garments if there are fewer.
     """
 
     queries: int
@@ -73,7 +73,7 @@ class Evaluation:
         Args:
             source: the name of a source of z.
             rule, other: the names of the two rules.
-            measure: a measure with a value for each z, so not one of those about hubs.
+            measure: a measure with a value for each z; those in `HUB_MEASURES` have none.
 
         Returns:
             The mean of `rule` − `other`, with its 95 % interval.
@@ -95,8 +95,8 @@ class Evaluation:
             rules, sources: names to include, in this order; all of them by default.
 
         Returns:
-            The table. An estimate that has an interval is followed by ± half its width. A line
-            says so if the wardrobe has fewer garments than the measure counts.
+            The table. An estimate that has an interval is followed by ± half its width. A last
+            line follows if the wardrobe has fewer garments than the measure counts.
 
         Raises:
             ValueError: if a measure, rule or source is unknown.
@@ -105,11 +105,11 @@ class Evaluation:
         require_one_of("measure", MEASURES, measure)
         require_one_of("rules", self.rules, *rules)
         require_one_of("sources", self.sources, *sources)
-        first = max(map(len, rules))
-        lines = [" " * first + "".join(f"{source:>15}" for source in sources)]
+        width = max(map(len, rules))
+        lines = [" " * width + "".join(f"{source:>15}" for source in sources)]
         for rule in rules:
             cells = [self.estimates.get((source, rule, measure)) for source in sources]
-            lines.append(f"{rule:<{first}}" + "".join(f"{_text(c, digits):>15}" for c in cells))
+            lines.append(f"{rule:<{width}}" + "".join(f"{_text(c, digits):>15}" for c in cells))
         if self.k < K and measure.endswith("@10"):
             lines.append(f"(The wardrobe has {self.k} garments, so all of them count.)")
         return "\n".join(lines)
@@ -119,8 +119,8 @@ def _text(estimate: Estimate | None, digits: int) -> str:
     if estimate is None:
         return "–"
     value, low, high = estimate
-    around = "" if low is None or high is None else f" ± {(high - low) / 2:.{digits}f}"
-    return f"{value:.{digits}f}{around}"
+    half_width = "" if low is None or high is None else f" ± {(high - low) / 2:.{digits}f}"
+    return f"{value:.{digits}f}{half_width}"
 
 
 def evaluate(
@@ -157,15 +157,16 @@ def evaluate(
     estimates: dict[Cell, Estimate] = {}
     values: dict[Cell, Tensor] = {}
     k, rows = min(K, len(wardrobe.index)), len(sources) * len(rules)
-    bar = progress_bar(description="evaluating", total=rows, unit="table row", shown=progress)
-    with bar:
+    with progress_bar(
+        description="evaluating", total=rows, unit="table row", shown=progress
+    ) as bar:
         for number, (source, draw) in enumerate(sources.items()):
-            asked = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
+            codes = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
             with torch.no_grad():
-                pictures = wardrobe.vae.decode(asked.z)
+                pictures = wardrobe.vae.decode(codes.z)
             for rule in rules:
-                found = RULES[rule](wardrobe, asked.z, k)
-                measured = per_query(wardrobe, asked, pictures, found)
+                found = RULES[rule](wardrobe, codes.z, k)
+                measured = per_query(wardrobe, codes, pictures, found)
                 if rule == "likelihood" and found.probabilities is not None:
                     measured["probability@1"] = found.probabilities[:, 0]
                     measured["probability@10"] = found.probabilities.sum(dim=1)
@@ -173,21 +174,21 @@ def evaluate(
                     values[source, rule, name] = each
                     summarize = rate if each.dtype == torch.bool else average
                     estimates[source, rule, name] = summarize(each)
-                spread = hubs(found.indices, len(wardrobe.index))
-                for name, value in zip(HUB_MEASURES, spread, strict=True):
+                concentration = hubs(found.indices, len(wardrobe.index))
+                for name, value in zip(HUB_MEASURES, concentration, strict=True):
                     estimates[source, rule, name] = Estimate(value)
                 bar.update()
     return Evaluation(queries, list(sources), rules, estimates, values, k)
 
 
 def per_query(
-    wardrobe: Wardrobe, asked: Queries, pictures: Tensor, found: Neighbors
+    wardrobe: Wardrobe, codes: Queries, pictures: Tensor, found: Neighbors
 ) -> dict[str, Tensor]:
     """Return the value of each measure that is defined, for each z.
 
     Args:
         wardrobe: the model, the index and the images.
-        asked: the codes z.
+        codes: the codes z, with what is known of the garments they come from.
         pictures: decode(z), [Q, C, H, W].
         found: the garments that a rule returned.
 
@@ -196,14 +197,14 @@ def per_query(
     """
     images, winners = wardrobe.images, found.indices[:, 0]
     values = {"pixel distance": pixel_distances(pictures, images.train_images[winners])}
-    if asked.garment is not None:
-        values["recall@1"] = hits(found.indices, asked.garment, 1)
-        values["recall@10"] = hits(found.indices, asked.garment, found.indices.shape[1])
-        values["mrr@10"] = reciprocal_ranks(found.indices, asked.garment)
-    if asked.label is not None:
-        values["same class"] = images.train_labels[winners] == asked.label
-    if asked.factors is not None and images.train_factors is not None:
-        values["factor distance"] = factor_distances(asked.factors, images.train_factors[winners])
+    if codes.garment is not None:
+        values["recall@1"] = hits(found.indices, codes.garment, 1)
+        values["recall@10"] = hits(found.indices, codes.garment, found.indices.shape[1])
+        values["mrr@10"] = reciprocal_ranks(found.indices, codes.garment)
+    if codes.label is not None:
+        values["same class"] = images.train_labels[winners] == codes.label
+    if codes.factors is not None and images.train_factors is not None:
+        values["factor distance"] = factor_distances(codes.factors, images.train_factors[winners])
     if found.familiar is not None:
         values["familiar"] = found.familiar
     return values

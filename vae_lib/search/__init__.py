@@ -27,13 +27,13 @@ class Searcher(Protocol):
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"], Float[Tensor, " query"]]:
         """Return the k best garments, their scores, and the smallest M² to any garment.
 
-        The larger a score, the better; of equal scores, the lower index comes first.
+        Larger scores are better; ties go to the lower index.
 
         Args:
             z: float64 codes [Q, d].
             k: how many garments, at most N.
             formula: the score.
-            nearest: whether the smallest M² is wanted; else its values mean nothing.
+            nearest: whether to compute the smallest M²; if False, ignore the third result.
             threads: how many threads share the queries.
         """
 

@@ -16,9 +16,9 @@ LOG_DENSITY, DISTANCE, STUDENT = range(3)  # the form of a score
 class Formula(NamedTuple):
     """A score, the larger the better, of M² = ‖(z − μ)/scale‖².
 
-    `LOG_DENSITY` is bias − M²/2, `DISTANCE` is −M, and `STUDENT` is
-    bias + constant − (ν + d)/2 · log(1 + M²/ν). `scale` has the shape [N, d], or [d] where it
-    serves all garments; the bias is minus the `log_normalizer` of the posteriors.
+    The score is bias − M²/2 for the form `LOG_DENSITY`, −M for `DISTANCE`, and
+    bias + constant − (ν + d)/2 · log(1 + M²/ν) for `STUDENT`. `scale` has the shape [N, d], or [d]
+    if all garments share it. The bias is minus the `log_normalizer` of the posteriors.
     """
 
     form: int
@@ -39,7 +39,7 @@ class Formula(NamedTuple):
 
 
 def square_root(numbers: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return correctly rounded square roots, as the kernel does; on the CPU, torch's are not."""
+    """Return the square roots, correctly rounded as in the kernel; torch's on the CPU are not."""
     if numbers.device.type != "cpu":
         return numbers.sqrt()
     return torch.from_numpy(np.sqrt(numbers.numpy()))
@@ -58,6 +58,6 @@ def formula_of(
     if rule == "likelihood":
         return Formula(LOG_DENSITY, posteriors.std)
     d = posteriors.latent_dim
-    # the normalizer of a Student t where the bias already holds that of a Gaussian
+    # the log normalizer of a Student t relative to that of a Gaussian, which is in the bias
     constant = math.lgamma((nu + d) / 2) - math.lgamma(nu / 2) - 0.5 * d * math.log(nu / 2)
     return Formula(STUDENT, posteriors.std, nu, constant)

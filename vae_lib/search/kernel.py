@@ -1,12 +1,12 @@
 """The compiled search in the leaves of a k-d tree, and the compiled sum of all likelihoods.
 
-Every loop over garments or leaves runs dimension by dimension, so that the compiler turns it into
-SIMD instructions. Squares are added up in the order of the dimensions, without fused operations:
-`scan.py` and `squared_distances` do the same, and get the same bits.
+The outer loop runs over dimensions and the inner one over garments or leaves, so that the compiler
+turns the inner loop into SIMD instructions. Squares are added in the order of the dimensions,
+without fused operations. `scan.py` and `squared_distances` do the same and get the same bits.
 
-A bound needs no allowance for rounding: subtracting, multiplying, squaring and adding round
-monotonically, so what holds for the exact numbers holds for the computed ones too. Comparisons are
-written so that NaN or infinity in a bound means "look at the garments".
+A bound on a squared distance needs no tolerance for rounding errors. Rounding is monotone, so an
+inequality between sums, products and squares also holds after each of them is rounded. Comparisons
+are written so that a leaf whose bound is NaN is searched.
 """
 
 import math
@@ -19,12 +19,12 @@ from numba import njit
 from vae_lib.search.formulas import DISTANCE, LOG_DENSITY
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-HELPER = OPTIONS | {"no_cpython_wrapper": True}  # only compiled functions call it: half the work
-FIRST = 4  # the most promising leaves, which are scored before all others
-BEFORE_A_CHECK = 4  # dimensions added up before a leaf is given up
-SLACK = 1e-12  # covers the rounding of a score that is solved for M²
-NEGLIGIBLE = 30.0  # nats: e to the minus this is 1e-13
-NOBODY = np.iinfo(np.int64).max
+HELPER = OPTIONS | {"no_cpython_wrapper": True}  # compiles in half the time
+FIRST = 4  # the number of most promising leaves that are searched before all others
+BEFORE_A_CHECK = 4  # dimensions to add before checking whether the rest of a leaf can be skipped
+SLACK = 1e-12  # relative tolerance for rounding errors where a score is solved for M²
+NEGLIGIBLE = 30.0  # nats; exp(−30) is 1e-13
+NO_GARMENT = np.iinfo(np.int64).max
 
 Array = np.ndarray
 Leaves = tuple[Array, ...]  # as `Tree.leaves` returns them
@@ -36,7 +36,7 @@ def helper(function: Callable) -> Any:
 
 
 def cached(function: Callable) -> Any:
-    """Compile on first use; keep the result on disk, where any folder can be written to."""
+    """Compile on first use, and cache the result on disk if a folder is writable."""
     try:
         return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # numba found no such folder
@@ -55,7 +55,7 @@ def score_of(m2: float, bias: float, form: int, nu: float, d: int, constant: flo
 
 @helper
 def reach_of(score: float, bias: float, form: int, nu: float, d: int, constant: float) -> float:
-    """Return the squared distance beyond which no garment has this score: `score_of`, inverted."""
+    """Return the squared distance beyond which no garment has this score: solve `score_of`."""
     slack = SLACK * (1.0 + abs(score) + abs(bias) + abs(constant))
     if form == LOG_DENSITY:
         return 2.0 * (bias - score + slack)
@@ -71,7 +71,7 @@ def is_worse(score: float, garment: int, other_score: float, other_garment: int)
 
 @helper
 def replace_worst(scores: Array, garments: Array, score: float, garment: int) -> None:
-    """Put a garment in the place of the worst, in a binary heap that has the worst on top."""
+    """Replace the worst garment, which is the root of a binary heap, and restore the heap."""
     place, child = 0, 1
     while child < len(scores):
         after = child + 1
@@ -97,7 +97,7 @@ def sort_heap(scores: Array, garments: Array) -> None:
 
 @helper
 def bound_leaves(z: Array, low: Array, high: Array, inverse_scale: Array, bound: Array) -> None:
-    """Write for each leaf a squared distance that none of its garments undercuts."""
+    """Write for each leaf a lower bound on the squared distances to its garments."""
     for leaf in range(len(bound)):
         bound[leaf] = 0.0
     for j in range(len(z)):
@@ -150,7 +150,7 @@ def look_into(
     scores: Array,
     garments: Array,
 ) -> float:
-    """Let a leaf's garments into the heap; return the smallest squared distance known now."""
+    """Put a leaf's good garments into the heap; return the smallest squared distance so far."""
     _, _, _, best_bias, mean, inverse_scale, bias, member, sizes = leaves
     reach = reach_of(scores[0], best_bias[leaf], form, nu, len(z), constant)
     limit = max(reach, nearest)
@@ -176,10 +176,11 @@ def best_garments(
     scores: Array,
     garments: Array,
 ) -> None:
-    """Write the best scores and garments of each query, best first; of equals the lower index.
+    """Write the best scores and garments of each query, best first; ties go to the lower index.
 
-    z: [Q, d]; scores and garments: [Q, k]. nearest [Q]: where it is +∞, the smallest squared
-    distance of the query to any garment takes its place; where it is −∞, it stays.
+    z: [Q, d]; scores and garments: [Q, k]; nearest: [Q]. A `nearest` of +∞ is replaced by the
+    smallest squared distance from the query to any garment. A `nearest` of −∞ stays: the caller
+    does not need this distance.
     """
     low, high, leaf_scale, best_bias, mean, _, _, _, sizes = leaves
     bound, promise = np.empty(len(sizes)), np.empty(len(sizes))
@@ -188,7 +189,7 @@ def best_garments(
     for q in range(len(z)):
         top, top_garments = scores[q], garments[q]
         for place in range(len(top)):
-            top[place], top_garments[place] = -np.inf, NOBODY
+            top[place], top_garments[place] = -np.inf, NO_GARMENT
         bound_leaves(z[q], low, high, leaf_scale, bound)
         for leaf in range(len(sizes)):
             seen[leaf] = False
@@ -209,8 +210,8 @@ def best_garments(
 def log_sums(z: Array, leaves: Leaves, best: Array, total: Array) -> None:
     """Write log Σₙ q(z|xₙ) over all garments for each query, given the log q of its best garment.
 
-    Garments far behind the best one are left out: all of them together could add no more than
-    exp(−NEGLIGIBLE) to a sum of at least 1.
+    Garments far behind the best one are left out: relative to the best one, all of them together
+    add at most exp(−NEGLIGIBLE) to a sum of at least 1.
     """
     low, high, leaf_scale, best_bias, mean, inverse_scale, bias, _, sizes = leaves
     bound = np.empty(len(sizes))

@@ -15,7 +15,7 @@ GARMENTS = 2**14  # at a time; with as many queries, 8 MB in float64
 
 
 class Scan:
-    """What answers where the kernel cannot: on a GPU, and where numba is not installed."""
+    """The search for machines without numba and for garments on a GPU."""
 
     def __init__(self, posteriors: Posteriors):
         self._posteriors = posteriors
@@ -29,35 +29,35 @@ class Scan:
         nearest: bool = False,
         threads: int = 1,
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"], Float[Tensor, " query"]]:
-        """As `Searcher.best`; torch decides about its threads."""
+        """As `Searcher.best`, except that `threads` is ignored: torch uses its own."""
         indices = torch.empty(len(z), k, dtype=torch.int64, device=z.device)
         scores, smallest = z.new_empty(len(z), k), z.new_full((len(z),), torch.inf)
         for start in range(0, len(z), QUERIES):
-            some = slice(start, start + QUERIES)
-            found = torch.empty(len(z[some]), 0, dtype=torch.int64, device=z.device)
-            found_scores = z.new_empty(len(z[some]), 0)
-            for part, m2 in self._squared_distances(z[some], formula):
-                smallest[some] = smallest[some].minimum(m2.amin(dim=1))
+            block = slice(start, start + QUERIES)
+            found = torch.empty(len(z[block]), 0, dtype=torch.int64, device=z.device)
+            found_scores = z.new_empty(len(z[block]), 0)
+            for part, m2 in self._squared_distances(z[block], formula):
+                smallest[block] = smallest[block].minimum(m2.amin(dim=1))
                 bias = -self._posteriors.log_normalizer[part]
                 found_scores = torch.cat([found_scores, formula.scores(m2, bias)], dim=1)
                 numbers = torch.arange(part.start, part.start + m2.shape[1], device=z.device)
                 found = torch.cat([found, numbers.expand(m2.shape)], dim=1)
-                # the sort is stable: equal scores stay in the order of their indices
+                # a stable sort keeps ties in the order of their indices
                 found_scores, order = found_scores.sort(dim=1, descending=True, stable=True)
                 found, found_scores = found.gather(1, order[:, :k]), found_scores[:, :k]
-            indices[some], scores[some] = found, found_scores
+            indices[block], scores[block] = found, found_scores
         return indices, scores, smallest
 
     def log_sums(
         self, z: Float[Tensor, "query latent"], best: Float[Tensor, " query"], formula: Formula
     ) -> Float[Tensor, " query"]:
-        """Return log Σₙ exp(scoreₙ) over all garments; `best` serves `Tree` alone."""
+        """Return log Σₙ exp(scoreₙ) over all garments; `best` is not needed here."""
         total = torch.full_like(best, -torch.inf)
         for start in range(0, len(z), QUERIES):
-            some = slice(start, start + QUERIES)
-            for part, m2 in self._squared_distances(z[some], formula):
+            block = slice(start, start + QUERIES)
+            for part, m2 in self._squared_distances(z[block], formula):
                 scores = formula.scores(m2, -self._posteriors.log_normalizer[part])
-                total[some] = torch.logaddexp(total[some], scores.logsumexp(dim=1))
+                total[block] = torch.logaddexp(total[block], scores.logsumexp(dim=1))
         return total
 
     def _squared_distances(

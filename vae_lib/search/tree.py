@@ -13,18 +13,19 @@ from vae_lib.posteriors import Posteriors
 from vae_lib.search import kernel
 from vae_lib.search.formulas import Formula
 
-LEAF = 256  # garments in a leaf, at the most; at least half as many unless there are fewer in all
-SAMPLE = 256  # garments of a part that are asked where it spreads most
+LEAF = 256  # the largest number of garments in a leaf
+SAMPLE = 256  # garments of a part from which its widest dimension is estimated
 
 
 def sort_into_leaves(points: Float[np.ndarray, "latent garment"]) -> list[np.ndarray]:
-    """Return the garments of each leaf, whose sizes differ by one at the most.
+    """Return the garments of each leaf; the sizes of leaves differ by at most one.
 
-    All garments are halved at the median of the dimension in which they spread most, and the
-    halves again.
+    Each part is halved at the median of the dimension with the largest variance, until no part has
+    more than `LEAF` garments.
 
-    Reference: Friedman, Bentley and Finkel, *An Algorithm for Finding Best Matches in Logarithmic
-        Expected Time* (1977).
+    Reference:
+        Friedman, Bentley and Finkel, An Algorithm for Finding Best Matches in Logarithmic Expected
+        Time (1977).
     """
     parts = [np.arange(points.shape[1])]
     while max(map(len, parts)) > LEAF:
@@ -34,27 +35,27 @@ def sort_into_leaves(points: Float[np.ndarray, "latent garment"]) -> list[np.nda
             widest = points[:, sample].var(axis=1).argmax()
             middle = len(part) // 2
             order = np.argpartition(points[widest, part], middle)
-            # sorted, since processors leave the garments of a half in different orders
+            # sorted, because the order within a half depends on the processor
             halves += [np.sort(part[order[:middle]]), np.sort(part[order[middle:]])]
         parts = halves
     return parts
 
 
 class Tree:
-    """Exact search that looks only into leaves in which a good enough garment can be.
+    """Exact search that skips every leaf in which no garment can be good enough.
 
-    Of each leaf we know the box of its means, its largest scales and its largest bias, and so a
-    bound on every score in it.
+    The box around the means of a leaf, its largest scale in each dimension and its largest bias
+    give an upper bound on the scores of its garments.
     """
 
     def __init__(self, posteriors: Posteriors, rms_std: Float[Tensor, " latent"]):
         self._posteriors = posteriors
-        self._kept: dict[tuple[float, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self._shared_scales: dict[tuple[float, ...], tuple[np.ndarray, np.ndarray]] = {}
         points = (posteriors.mean.double() / rms_std).T.contiguous().numpy()
         parts = sort_into_leaves(points)
         self.sizes = np.array([len(part) for part in parts])
-        width = -(-self.sizes.max() // 8) * 8  # a multiple of 8 numbers is read faster
-        # a shorter leaf is filled up with its last garment, which the kernel then passes over
+        width = -(-self.sizes.max() // 8) * 8  # rows of a multiple of 8 numbers are read faster
+        # a shorter leaf is padded with copies of its last garment, which the kernel ignores
         self.member = np.stack([np.pad(part, (0, width - len(part)), "edge") for part in parts])
         self.mean = self._by_leaf(posteriors.mean.numpy())  # [leaf, d, width], float32
         self.low = np.ascontiguousarray(self.mean.min(axis=2).T)  # [d, leaf]
@@ -67,25 +68,26 @@ class Tree:
         return len(self.sizes)
 
     def _by_leaf(self, numbers: np.ndarray) -> np.ndarray:
-        """Return numbers [N, d] as [leaf, d, width]: a leaf's numbers lie side by side."""
+        """Rearrange numbers [N, d] to [leaf, d, width], so that a leaf's numbers are contiguous."""
         return np.ascontiguousarray(numbers[self.member].transpose(0, 2, 1))
 
     @cached_property
     def _own_scales(self) -> tuple[np.ndarray, np.ndarray]:
-        """1/σ of all garments by leaf, and the smallest one of each leaf and dimension."""
+        """The smallest 1/σ of each leaf and dimension, and 1/σ of all garments by leaf."""
         inverse = self._by_leaf(1 / self._posteriors.std.double().numpy())
         return np.ascontiguousarray(inverse.min(axis=2).T), inverse
 
     def _one_scale(self, scale: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """The same where one scale serves all garments; kept, since there are two such rules."""
-        if scale not in self._kept:
+        """Return the same for a scale that all garments share; cached, as two rules have one."""
+        if scale not in self._shared_scales:
             inverse = (1 / np.array(scale))[:, None]
             smallest = inverse.repeat(len(self), axis=1)
-            self._kept[scale] = smallest, inverse.repeat(self.mean.shape[2], axis=1)[None]
-        return self._kept[scale]
+            everywhere = inverse.repeat(self.mean.shape[2], axis=1)[None]
+            self._shared_scales[scale] = smallest, everywhere
+        return self._shared_scales[scale]
 
     def leaves(self, formula: Formula) -> tuple[np.ndarray, ...]:
-        """Return what the kernel needs to know of the garments."""
+        """Return the arrays of all leaves, in the order in which the kernel unpacks them."""
         if formula.scale.dim() == 2:
             smallest, inverse = self._own_scales
         else:
@@ -110,11 +112,11 @@ class Tree:
         smallest = np.full(len(z), np.inf if nearest else -np.inf)
         leaves = self.leaves(formula)
 
-        def search(some: slice) -> None:
+        def search(part: slice) -> None:
             kernel.best_garments(
-                queries[some],
+                queries[part],
                 *(leaves, formula.form, formula.nu, formula.constant),
-                *(smallest[some], scores[some], garments[some]),
+                *(smallest[part], scores[part], garments[part]),
             )
 
         _share(search, len(z), threads)
@@ -131,7 +133,7 @@ class Tree:
 
 
 def _share(work: Callable[[slice], None], count: int, threads: int) -> None:
-    """Let several threads do `count` pieces of work, of which each slice is independent."""
+    """Call `work` on slices of range(count), in several threads."""
     if threads == 1 or count < 2:
         return work(slice(0, count))
     step = -(-count // threads)
