@@ -288,7 +288,7 @@ def test_a_missing_folder_and_a_missing_assignment_are_told(course, tmp_path, ca
     assert grade.main([str(tmp_path / "x"), "--course", str(course.root)]) == 1
     assert "There is no folder" in capsys.readouterr().err
     assert grade.main([str(tmp_path), "--course", str(tmp_path / "x")]) == 1
-    assert "make one first" in capsys.readouterr().err
+    assert "create one with `course.py assignment`" in capsys.readouterr().err
     with pytest.raises(LayoutError):
         submissions(tmp_path, [])
 

@@ -55,7 +55,7 @@ def test_a_mutant_that_cannot_be_applied_is_an_error():
     for old, new, message in (
         ("triple", "double", "found 0 times in vae_lib"),
         ("x", "y", "found 2 times in vae_lib"),
-        ("return", "retrun", "is no Python"),
+        ("return", "retrun", "is not valid Python"),
     ):
         with pytest.raises(MutantError, match=message):
             mutated(Mutant("wrong", "vae_lib", old, new, ()), "def double(x): return 2 * x")

@@ -60,7 +60,7 @@ def test_interrupted_it_goes_on_with_what_is_missing(small, monkeypatch, capsys)
     with monkeypatch.context() as context:
         context.setattr(small, "evaluate", stopped)
         assert small.main([]) == 130
-    assert "goes on" in capsys.readouterr().out
+    assert "to resume" in capsys.readouterr().out
     assert not small.STUDY.exists()
     trained = sorted(small.BUILD.glob("*.safetensors"))
     assert len(trained) == 1
@@ -71,11 +71,11 @@ def test_interrupted_it_goes_on_with_what_is_missing(small, monkeypatch, capsys)
 
 def test_a_table_of_other_weights_is_made_again(small):
     small.main([])
-    kept = next(small.BUILD.glob("*seed-0.json"))
-    table = json.loads(kept.read_text())
-    kept.write_text(json.dumps(table | {"sha256": "another", "figures": {}}))
+    cache = next(small.BUILD.glob("*seed-0.json"))
+    table = json.loads(cache.read_text())
+    cache.write_text(json.dumps(table | {"sha256": "another", "figures": {}}))
     assert small.main([]) == 0
-    assert json.loads(kept.read_text()) == table
+    assert json.loads(cache.read_text()) == table
 
 
 def test_every_figure_has_a_line_of_its_own(small):

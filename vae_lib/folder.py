@@ -1,4 +1,4 @@
-"""A folder of pictures on disk: read as garments, with a class for each sub-folder; or written."""
+"""Read a folder of pictures as garments, with a class for each sub-folder; write drawn garments."""
 
 import csv
 import io
@@ -29,21 +29,23 @@ from vae_lib.pictures import (
     shrunk,
 )
 
-# a file with such a name is missed where it cannot be read, so it is listed with the reason
+# files with these suffixes should be pictures: if one cannot be read, the reason is listed
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 SUFFIXES |= {".avif", ".heic", ".heif", ".jxl", ".jp2", ".svg", ".psd", ".pdf"} | RAW_SUFFIXES
-DROPPINGS = {"__macosx", "@eadir"}  # what macOS and network drives leave: thumbnails of our files
-HELD_OUT = 6  # one picture in six of each class is kept for the test, as with the drawn garments
-NAMED = 5  # unreadable files named in the line that is printed
-MARK = ".vae_lib.json"  # lies in a folder that we wrote, and says what we wrote
+SYSTEM_FOLDERS = {"__macosx", "@eadir"}  # thumbnails that macOS and network drives add
+HELD_OUT = 6  # one picture in six of each class is held out, as with the drawn garments
+NAMED = 5  # the largest number of files named in one printed line
+MARK = ".vae_lib.json"  # the file in a folder of drawn garments with the arguments that made it
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What was read from a folder: N garments in the order of their files, and what could not be.
+    """The N garments read from a folder, in the order of their files.
 
-    `unreadable` gives for each such file, by its path inside the folder, the reason; `passed_over`
-    names the files that are no pictures. `how` is how a further picture is prepared.
+    Attributes:
+        unreadable: the reason for each picture that could not be read, by its path in the folder.
+        passed_over: the paths of the files that are not pictures.
+        how: how to prepare a further picture in the same way.
     """
 
     name: str
@@ -63,18 +65,18 @@ def read_folder(
 ) -> Pictures:
     """Read every picture in a folder, at any depth.
 
-    The class of a picture is the sub-folder (of the first level) that it lies in; one that lies in
-    the folder itself is of the class of the folder's name. Hidden files are ignored.
+    The class of a picture is the name of the sub-folder at the first level that contains it, or the
+    name of the folder itself if the picture is in no sub-folder. Hidden files are ignored.
 
     Args:
         path: The folder.
         how: How a picture becomes a garment.
-        labels: A CSV file with the classes instead: a file name and a class in each row.
+        labels: A CSV file that gives the classes instead, with a file name and a class in each row.
 
     Raises:
-        FileNotFoundError: Where there is no such folder, or no such CSV file.
-        ValueError: For a folder that cannot be opened, holds no picture, or holds only unreadable
-            ones, with the name of one of them; for a CSV file that names no file of the folder.
+        FileNotFoundError: There is no such folder, or no such CSV file.
+        ValueError: The folder cannot be opened, holds no picture that can be read, or no picture
+            that the CSV file names.
     """
     folder = Path(os.path.abspath(os.path.expanduser(path)))
     _check_folder(folder)
@@ -104,7 +106,7 @@ def read_folder(
             classes.append(kind)
             pictures.append(picture)
     if not pictures:
-        raise ValueError(f"path: {folder} holds {_nothing(unreadable)}")
+        raise ValueError(f"path: {folder} holds {_why_no_pictures(unreadable)}")
     how = replace(how, on_light=bool(np.median([lightness for _, lightness in pictures]) > 127.5))
     garments = [finished(*picture, how) for picture in pictures]
     class_names = sorted(set(classes))
@@ -121,17 +123,19 @@ def read_folder(
 
 
 def read_labels(path: str | os.PathLike) -> dict[str, str]:
-    """Return the class of each file that a CSV file names, a file name and a class in each row.
+    """Read a CSV file with a file name and a class in each row; return the class of each file.
 
-    The columns may be separated by commas, semicolons or tabs. A row with the columns' titles does
-    no harm, since it names no file.
+    The columns may be separated by commas, semicolons or tabs. A header row does no harm, because
+    it names no file.
 
-    Raises a FileNotFoundError where there is no such file, a ValueError for a row of one column.
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A row has only one column.
     """
     content = Path(os.path.expanduser(path)).read_bytes()
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # as spreadsheets save it
+    except UnicodeDecodeError:  # the encoding in which spreadsheets save CSV on Windows
         text = content.decode("cp1252", "replace")
     separator = max(",;\t", key=text.partition("\n")[0].count)
     classes = {}
@@ -144,7 +148,7 @@ def read_labels(path: str | os.PathLike) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    """Return a file's name as it is looked up: systems differ in separators and in accents."""
+    """Return a file's name in one form, since systems differ in separators and accents."""
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/").removeprefix("./"))
 
 
@@ -159,7 +163,7 @@ def _check_folder(folder: Path) -> None:
         raise ValueError(f"path: {folder} cannot be opened ({error.strerror})") from error
 
 
-def _nothing(unreadable: dict[str, str]) -> str:
+def _why_no_pictures(unreadable: dict[str, str]) -> str:
     if not unreadable:
         return f"no pictures; expected {READ} files"
     named = [f"{name!r} ({reason})" for name, reason in unreadable.items()]
@@ -167,20 +171,20 @@ def _nothing(unreadable: dict[str, str]) -> str:
 
 
 def describe_files(named: list[str]) -> str:
-    """Return a line with the first few of many files.
+    """Return the first few of many files as text.
 
-    `named` holds the `repr` of each name, which may contain a line break, or bytes that are not
-    text.
+    `named` holds the `repr` of each name, because a name may contain line breaks or undecodable
+    bytes.
     """
     more = len(named) - NAMED
     return ", ".join(named[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _find(root: Path, unreadable: dict[str, str]) -> Iterator[Path]:
-    """Yield the files below `root`, sorted; put folders that won't open in `unreadable`.
+    """Yield the files below `root`, sorted; add folders that cannot be opened to `unreadable`.
 
-    Links to folders are followed, but no folder is entered twice, nor one that `root` lies in: a
-    link in a circle ends there.
+    Links to folders are followed, but no folder is entered twice, and no folder that contains
+    `root` is entered, so that circular links do no harm.
     """
 
     def note(error: OSError) -> None:
@@ -190,34 +194,35 @@ def _find(root: Path, unreadable: dict[str, str]) -> Iterator[Path]:
     home = Path(os.path.realpath(root))
     seen = {home, *home.parents}
     for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
-        inner = (Path(folder, name) for name in folders if not _is_hidden(name))
-        enter = []
+        inner = [Path(folder, name) for name in folders if not _is_hidden(name)]
+        folders.clear()  # os.walk enters the folders that are put back
         for each in sorted(inner, key=lambda each: (each.is_symlink(), each.name)):
             real = Path(os.path.realpath(each))
             if real not in seen:
                 seen.add(real)
-                enter.append(each.name)
-        folders[:] = enter
+                folders.append(each.name)
         yield from (Path(folder, name) for name in sorted(names) if not _is_hidden(name))
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in DROPPINGS
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def held_out_of(count: int) -> int:
-    """Return how many pictures of a kind are kept for the test."""
+    """Return how many of `count` pictures of one class are held out."""
     return max(1, round(count / HELD_OUT)) if count > 1 else 0
 
 
 def split(
     labels: Int64[Tensor, " garment"], seed: int
 ) -> tuple[Int64[Tensor, " train"], Int64[Tensor, " test"]]:
-    """Return which garments are for training and which for the test, each in random order.
+    """Return the indices of the garments to train on and to test with, each in random order.
 
-    Of every class with more than one garment a sixth, and at least one, goes to the test.
+    A sixth of every class, but at least one garment, is held out for testing. A class of a single
+    garment stays in training.
 
-    Raises a ValueError for fewer than two garments, or a seed below 0.
+    Raises:
+        ValueError: There are fewer than two garments, or the seed is below 0.
     """
     if seed < 0:
         raise ValueError(f"seed: expected at least 0, got {seed}")
@@ -241,17 +246,16 @@ def write_drawn_folder(
 ) -> Path:
     """Write drawn garments as PNG files, in a sub-folder for each class, and return the folder.
 
-    Pictures in colour have their colour in the file's name, as in "00017-green.png". The folder
-    appears whole or not at all. What is there already is never changed: a folder that an earlier
-    call wrote with the same arguments is kept as it is, with what its owner may have done to it
-    since.
+    The file name of a picture in colour contains the colour, as in "00017-green.png". If the call
+    is interrupted, there is no folder at `path`. An existing folder is never changed. If an earlier
+    call wrote it with the same arguments, its path is returned, whatever was changed in it since.
 
     Args:
         path: Where to write.
-        count, seed, size, color: Which garments, as in `draw_garments`.
+        count, seed, size, color: Which garments to draw, as in `draw_garments`.
 
     Raises:
-        FileExistsError: Where something else is there already.
+        FileExistsError: There is already something else at `path`.
     """
     path = Path(os.path.abspath(os.path.expanduser(path)))
     count, seed = require_int("count", count, least=1), require_int("seed", seed, least=0)
@@ -259,7 +263,7 @@ def write_drawn_folder(
     wanted = {"drawn": count, "seed": seed}
     mark = json.dumps(wanted | ({"size": size, "color": color} if color or size != 28 else {}))
     if path.is_file() or path.is_symlink() or (path.is_dir() and any(path.iterdir())):
-        # asked second: a folder that another notebook writes appears at once, its mark in it
+        # the mark is read after this test, since another notebook may write the folder meanwhile
         if _is_marked(path, mark):
             return path
         raise FileExistsError(f"path: {path} exists, and we do not overwrite it; choose another")
@@ -269,8 +273,8 @@ def write_drawn_folder(
         colors = color_index(garments.factors[:, -1]).tolist()
         names = [f"{name}-{list(COLORS)[place]}" for name, place in zip(names, colors, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
-        new = Path(beside, "new")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        new = Path(temporary, "new")
         for name, image, label in zip(names, garments.images, garments.labels, strict=True):
             folder = new / CLASS_NAMES[int(label)].replace("/", "-")
             folder.mkdir(parents=True, exist_ok=True)
@@ -280,7 +284,7 @@ def write_drawn_folder(
         try:
             os.rename(new, path)
         except OSError:
-            if not _is_marked(path, mark):  # else another notebook wrote the same meanwhile
+            if not _is_marked(path, mark):  # otherwise another notebook has written the same folder
                 raise
     return path
 

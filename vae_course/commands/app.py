@@ -1,8 +1,8 @@
 """`course.py app`: the explorer alone, as a page of its own, served by Voilà on 127.0.0.1.
 
-The address that it prints holds a token, so that other users of this machine stay out. Who has the
-token moves sliders and no more: of a visitor's messages, Voilà hands only those of widgets to the
-kernel. What it would take besides, it is told here not to.
+The printed address contains a token, so that other users of this machine have no access. A visitor
+with the token can move the sliders and do nothing else: Voilà passes only messages of widgets to
+the kernel, and the options below turn off everything else that it would accept.
 """
 
 import base64
@@ -34,22 +34,21 @@ ABOUT = (
 )
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
 ICON = ROOT / "docs" / "favicon.svg"
-LAST_WORD = [
+FIXED_OPTIONS = [
     f"--Voila.ip={ADDRESS}",
-    # a template is code, and Voilà would take the one that the address names
+    # a template is code, and Voilà would use the one that the address names
     "--VoilaConfiguration.allow_template_override=NO",
     "--VoilaConfiguration.allow_theme_override=NO",
-    "--VoilaConfiguration.file_allowlist=['']",  # no file of the folder that it was started in
+    "--VoilaConfiguration.file_allowlist=['']",  # serve no file of the working directory
     "--VoilaConfiguration.show_tracebacks=False",
 ]
-# a kernel holds the data set: one that no page is connected to is stopped after ten minutes
-FORGOTTEN = [
+# a kernel holds the data set in memory: stop it ten minutes after its page was closed
+STOP_IDLE_KERNELS = [
     "--MappingKernelManager.cull_idle_timeout=600",
     "--MappingKernelManager.cull_interval=60",
 ]
-# Jupyter would start a dead kernel anew, which knows nothing of the page; like this, the page hears
-# of it
-NOT_AGAIN = ["--KernelRestarter.restart_limit=0"]
+# Jupyter would restart a dead kernel without the page's widgets; now the page reports its death
+NO_RESTART = ["--KernelRestarter.restart_limit=0"]
 
 
 def write_template(folder: Path) -> None:
@@ -99,12 +98,12 @@ def main(arguments: list[str]) -> int:
         paths = filter(None, (name, os.environ.get("JUPYTER_PATH")))
         environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(paths)}
         command = [sys.executable, "-P", "-m", "voila", str(path), "--template=explorer", "--token"]
-        # not what nbgrader brings for JupyterLab: Voilà would load it, and it complains
+        # without nbgrader's JupyterLab extension: Voilà would load it, and it prints errors
         for extension in ("@jupyter-notebook/lab-extension", "@jupyter/nbgrader"):
             command.append(f"--VoilaConfiguration.extension_denylist={extension}")
-        command += [*FORGOTTEN, *NOT_AGAIN, *arguments, *no_delay("voila.app", "Voila")]
+        command += [*STOP_IDLE_KERNELS, *NO_RESTART, *arguments, *no_delay("voila.app", "Voila")]
         with forks.loaded(socket):
-            return run_until_it_ends([*command, *LAST_WORD], environment)
+            return run_until_it_ends([*command, *FIXED_OPTIONS], environment)
 
 
 if __name__ == "__main__":

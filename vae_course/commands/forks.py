@@ -1,13 +1,13 @@
 """Kernels that share one copy of the model, the images and the index, for `course.py app`.
 
-Each page of the app has a kernel of its own, and loading torch, the garments and the index takes a
-kernel several seconds and half a gigabyte. On Linux, one process therefore loads them once, and
-every kernel is a fork of it: it starts at once, and the system copies only the memory that it
-changes. Where there is no fork, a kernel loads everything itself.
+Each page of the app has its own kernel, and a kernel needs several seconds and half a gigabyte to
+load torch, the garments and the index. On Linux, one process therefore loads them once, and every
+kernel is a fork of this process. A fork starts at once, and the system copies only the memory that
+it changes. On systems without fork, each kernel loads everything itself.
 
 The server starts a kernel as `python -m vae_course.commands.forks SOCKET CONNECTION_FILE`. That
-small process asks the one that has loaded everything for a fork, and lives as long as the fork
-does: when the server ends it, the fork ends too.
+small process requests a fork from the process that has loaded everything, and lives as long as the
+fork: when the server ends the small process, the fork ends too.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ PROGRAM = [sys.executable, "-P", "-m", "vae_course.commands.forks"]
 
 @contextlib.contextmanager
 def loaded(path: Path) -> Iterator[None]:
-    """Run the process that kernels are forks of, from when it answers at `path` to the end."""
+    """Run the process that kernels are forked from; the block starts when it is ready."""
     if not CAN_FORK:
         yield
         return
@@ -72,16 +72,16 @@ def load() -> None:
 def serve(path: str) -> None:
     """Load everything, then fork a kernel for each connection to the socket at `path`.
 
-    It ends when its standard input does, and with it when the process ends that started it.
+    The process ends when its standard input is closed, as when the process that started it ends.
     """
     load()
     gc.collect()
-    gc.freeze()  # so that no collection touches, and thereby copies, what is shared
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the kernels
+    gc.freeze()  # the collector would write to shared memory, and so copy it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # let the system remove ended kernels
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path + ".new")
         server.listen()
-        os.rename(path + ".new", path)  # it appears when it answers
+        os.rename(path + ".new", path)  # `path` appears when the socket accepts connections
         while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
             connection, _ = server.accept()
             if os.fork() == 0:
@@ -92,11 +92,11 @@ def serve(path: str) -> None:
 
 
 def run_kernel(connection: socket.socket) -> None:
-    """Run the kernel whose connection file is named on a connection, until either ends."""
+    """Run a kernel until it or the connection ends; the connection names its connection file."""
     file = connection.makefile().readline().strip()
 
     def watch() -> None:
-        connection.recv(1)  # nothing ever comes but the end
+        connection.recv(1)  # returns when the other side closes the connection
         os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -112,7 +112,7 @@ def start_kernel(*arguments: str) -> None:
 
 
 def main(path: str, file: str) -> None:
-    """Have a fork run the kernel; where there is nothing to fork, run it here."""
+    """Run the kernel in a fork, or in this process if there is no process to fork."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)

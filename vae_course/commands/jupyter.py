@@ -1,4 +1,4 @@
-"""Settings shared by the commands that start Jupyter: a quiet kernel, a local and prompt server."""
+"""Settings shared by the commands that start Jupyter: quiet kernels and a fast, local server."""
 
 import contextlib
 import importlib
@@ -30,13 +30,13 @@ c.IPKernelApp.log_level = "ERROR"
 
 
 def prepare_kernels() -> None:
-    """Quiet the kernels of this environment, and let them find what this process finds."""
+    """Silence a warning of this environment's kernels, and pass them this process's settings."""
     write_setting(KERNEL_CONFIG, KERNEL_CONFIG_TEXT)
     os.environ.update(course_environment())
 
 
 def write_setting(path: Path, text: str) -> None:
-    """Write a settings file of this environment where it differs.
+    """Write a settings file of this environment if its content differs.
 
     An environment that cannot be written to works without the setting.
     """

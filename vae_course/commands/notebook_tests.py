@@ -25,7 +25,7 @@ MODES = {
 
 
 class Cell(IPyNbCell):
-    """A cell of a notebook; in a solved notebook, a check has to find its exercise solved."""
+    """A cell of a notebook; in a solved notebook, each check must accept its answer."""
 
     def runtest(self) -> None:
         """Run the cell."""
@@ -58,7 +58,7 @@ class Notebook(IPyNbFile):
             super().setup()
 
     def teardown(self) -> None:
-        """Let the kernel end by itself, so that it can write what was measured in it."""
+        """Shut the kernel down without killing it, so that it can write its coverage data."""
         if self.kernel is not None and self.kernel.is_alive():
             self.kernel.kc.stop_channels()
             self.kernel.km.shutdown_kernel()
@@ -71,13 +71,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Fil
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put notebooks first, then files with slow tests: a long file at the end would run alone."""
+    """Put notebooks and files with slow tests first, so that none runs on one worker at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path.suffix != ".ipynb", item.path not in slow))
 
 
 def write_notebooks(paths: Iterable[Path], folder: Path) -> None:
-    """Write the notebooks to test into a new folder, where the files that they create do no harm.
+    """Write the notebooks to test into a new folder, in which they may create files.
 
     Args:
         paths: the notebooks.

@@ -1,7 +1,7 @@
-"""`course.py notebooks [04 ...]`: execute notebooks and store what they show.
+"""`course.py notebooks [04 ...]`: execute notebooks and store their outputs.
 
-This is the one way in which outputs get into a notebook. What differs from run to run without
-saying anything (timestamps, widget state, the kernel's version) is dropped.
+This is the only command that stores outputs. It drops everything that differs from run to run
+without being a result: timestamps, widget state and the kernel's version.
 """
 
 import argparse
@@ -58,19 +58,19 @@ def execute(path: Path, *, allow_errors: bool = False) -> nbformat.NotebookNode:
 
 
 def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what changes from run to run and machine to machine."""
+    """Remove metadata that changes from run to run or from machine to machine."""
     notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     for cell in notebook.cells:
         for key in ("execution", "collapsed", "scrolled"):
             cell.metadata.pop(key, None)
         for output in cell.get("outputs", []):
-            # a widget's model lives only as long as its kernel; its picture stays
+            # a widget's state is lost with its kernel; the picture of it is kept
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return notebook
 
 
 def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook, or leave the old one where writing is interrupted."""
+    """Write a notebook; if writing is interrupted, the old file is kept."""
     write_atomically(path, lambda temporary: nbformat.write(notebook, temporary))
 
 

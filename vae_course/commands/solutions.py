@@ -57,14 +57,14 @@ def solved(path: Path) -> nbformat.NotebookNode:
 
 def failures(notebook: nbformat.NotebookNode) -> list[str]:
     """Return the messages of the checks in an executed notebook that rejected an answer."""
-    said = []
+    messages = []
     for cell in notebook.cells:
         name = checked_id(cell.source) if cell.cell_type == "code" else None
         if name is not None:
             texts = [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
             if not any(text.startswith(f"Exercise {name}: right.") for text in texts):
-                said.append(" ".join(texts) or f"Exercise {name}: the check said nothing.")
-    return said
+                messages.append(" ".join(texts) or f"Exercise {name}: the check said nothing.")
+    return messages
 
 
 def main(arguments: list[str]) -> int:
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
             continue  # 00 and 07 have no exercises
         target = TARGET / path.name
         write_notebook(solved(path), target)
-        said: list[str] = []
+        messages: list[str] = []
         if options.execute:
             try:
                 notebook = execute(target)
@@ -94,9 +94,9 @@ def main(arguments: list[str]) -> int:
                 print(f"{path.name}: a cell failed.\n{error}")
                 return 1
             write_notebook(notebook, target)
-            said = failures(notebook)
-        print("\n".join([f"{target.relative_to(ROOT)}: written", *said]))
-        failed = failed or bool(said)
+            messages = failures(notebook)
+        print("\n".join([f"{target.relative_to(ROOT)}: written", *messages]))
+        failed = failed or bool(messages)
     return 1 if failed else 0
 
 

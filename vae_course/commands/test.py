@@ -68,7 +68,7 @@ def run_everything(passes: Sequence[str], *arguments: str) -> bool:
 
 
 def check_pass(folder: Path, report: Path) -> bool:
-    """Print what became of one pass over the notebooks; return whether every cell was run."""
+    """Print the results of one pass over the notebooks; return whether every cell was run."""
     mode, _, source = folder.name.partition("-")
     cases = [case for case in cases_of(report) if folder.name in case.get("classname", "")]
     found = sum(case.find("skipped") is None for case in cases)
@@ -107,12 +107,12 @@ def code_cells(paths: list[Path]) -> int:
 
 
 def keep_failure(path: Path, source: str) -> None:
-    """Execute a failing notebook once more and keep it, with a diff of what it prints."""
+    """Execute a failing notebook again, and save it with a diff of its printed text."""
     os.environ["VAE_LIB_IMAGES"] = source
     try:
         executed = execute(path, allow_errors=True)
     except RuntimeError as error:  # a cell that never ends, or a kernel that dies
-        print(f"{path.name} could not be run to its end: {error}")
+        print(f"{path.name} could not be run to the end: {error}")
         return
     kept = RESULTS / f"{path.parent.name}-{path.name}"
     nbformat.write(executed, kept)
@@ -124,7 +124,7 @@ def keep_failure(path: Path, source: str) -> None:
 
 
 def text_of(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return the lines of all text outputs, under the numbers of their cells."""
+    """Return the lines of all text outputs, each cell's after a line with its number."""
     lines = []
     for number, cell in enumerate(c for c in notebook.cells if c.cell_type == "code"):
         lines.append(f"Cell {number}")
@@ -137,13 +137,13 @@ def text_of(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def strict_here(source: str) -> bool:
-    """Return whether the stored outputs were made on such a machine, from this data set."""
+    """Return whether this machine and data set reproduce the stored outputs exactly."""
     alike = platform.system() == "Linux" and platform.machine() in ("x86_64", "AMD64")
     return alike and source == "fashion-mnist"
 
 
 def all_passes() -> list[str]:
-    """Return how `test --all` runs the notebooks on this machine; the first suffices for `test`."""
+    """Return the passes of `test --all` over the notebooks; `test` makes only the first."""
     source = load_images("auto").name
     return [f"{'strict' if strict_here(source) else 'lax'}-{source}", "solved-drawn"]
 

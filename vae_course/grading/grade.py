@@ -1,6 +1,6 @@
 """`course.py grade FOLDER`: grade the submissions in a folder and write their points as CSV.
 
-FOLDER holds STUDENT/ASSIGNMENT/NOTEBOOK.ipynb, for assignments that `course.py assignment` wrote.
+FOLDER contains STUDENT/ASSIGNMENT/NOTEBOOK.ipynb for assignments made by `course.py assignment`.
 Every notebook runs in a process of its own, which is confined to an empty folder, has no network,
 and has limits on time, memory and files. instructors/grading.md lists what is not protected.
 Grading a submission again gives the same points.
@@ -85,7 +85,8 @@ def main(arguments: list[str]) -> int:
     try:
         require_session()
         if not gradebook.assignments():
-            raise LayoutError(f"There is no assignment in {gradebook.root}: make one first.")
+            missing = f"There is no assignment in {gradebook.root}"
+            raise LayoutError(f"{missing}: create one with `course.py assignment`.")
         found = submissions(options.folder, gradebook.assignments())
         rows = []
         for submission in found:

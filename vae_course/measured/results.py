@@ -10,7 +10,7 @@ BENCHMARK = Path(__file__).with_name("bench.json")
 
 
 class Spread(NamedTuple):
-    """One figure over the training seeds.
+    """One measured value over the training seeds.
 
     Attributes:
         mean: the mean of the measured values.
@@ -29,20 +29,20 @@ class Study:
 
     Attributes:
         facts: the command, settings, versions and checksums.
-        figures: each figure by its full name.
+        figures: each measured value, a `Spread`, by its full name.
     """
 
     facts: dict
     figures: dict[str, Spread]
 
     def __getitem__(self, key: tuple[str, ...]) -> Spread:
-        """Return a figure by data set, objective, source of z, rule and measure.
+        """Return a measured value by data set, objective, source of z, rule and measure.
 
-        Figures of the model itself have keys such as ("drawn", "beta 4", "negative ELBO") and
+        Values of the model itself have keys such as ("drawn", "beta 4", "negative ELBO") and
         ("drawn", "beta 4", "active dimensions").
 
         Raises:
-            KeyError: if the study has no such figure.
+            KeyError: if the study has no such value.
         """
         return self.figures["/".join(key)]
 

@@ -1,7 +1,8 @@
-"""`course.py study`: does what notebook 05 finds hold for other seeds and other objectives?
+"""`course.py study`: repeat the measurements of notebook 05 for other seeds and objectives.
 
-Trains 5 seeds of each objective on both data sets, tries every rule on each, and writes every
-figure's mean and spread to study.json beside this file. An interrupted study goes on where it was.
+The command trains 5 models, with different seeds, for each objective and data set. It evaluates
+every rule on each model, and writes the mean and the standard deviation of every measured value to
+study.json beside this file. If it is interrupted, run it again to resume.
 """
 
 import argparse
@@ -35,16 +36,16 @@ OBJECTIVES = {  # free bits in nats, and β
     "no free bits": (0.0, 1.0),
     "beta 4": (0.0, 4.0),
 }
-DIGITS = 4  # significant digits kept of every figure
+DIGITS = 4  # significant digits of every stored value
 
 
 def weights_path(data: str, objective: str, seed: int) -> Path:
-    """Return where the weights of one run lie, or will lie."""
+    """Return the path of the weights of one run."""
     return BUILD / f"{data}-{objective.replace(' ', '-')}-seed-{seed}.safetensors"
 
 
 def model_of(images: Images, objective: str, seed: int) -> VAE:
-    """Return the VAE of one run: loaded where it was trained before, else trained now."""
+    """Return the VAE of one run, which is trained if there is no file of its weights yet."""
     path = weights_path(images.name, objective, seed)
     if path.exists():
         return load_vae(path)
@@ -56,12 +57,12 @@ def model_of(images: Images, objective: str, seed: int) -> VAE:
 
 
 def run(images: Images, objective: str, seed: int) -> dict:
-    """Return all that is known of one run; computed once for its weights, and kept beside them."""
+    """Return the measured values of one run, which are cached in a file beside its weights."""
     vae = model_of(images, objective, seed)
     weights = weights_path(images.name, objective, seed)
-    kept = weights.with_suffix(".json")
-    if kept.exists():
-        found = json.loads(kept.read_text())
+    cache = weights.with_suffix(".json")
+    if cache.exists():
+        found = json.loads(cache.read_text())
         if found["sha256"] == sha256(weights) and found["queries"] == QUERIES:
             return found
     index = PosteriorIndex(encode_dataset(vae, images.train_images))
@@ -74,37 +75,38 @@ def run(images: Images, objective: str, seed: int) -> dict:
             "negative ELBO": -float(mean_terms(vae, images.test_images).elbo),
             "active dimensions": sum(loss >= 1 for loss in losses),
             **{"/".join(key): estimate.value for key, estimate in evaluation.estimates.items()},
-            **z_by_z(evaluation),
+            **comparisons(evaluation),
         },
     }
-    write_text_atomically(kept, json.dumps(found))
+    write_text_atomically(cache, json.dumps(found))
     return found
 
 
-def z_by_z(evaluation: Evaluation) -> dict[str, float]:
+def comparisons(evaluation: Evaluation) -> dict[str, float]:
     """Return each rule's median pixel distance, and compare the rule with others on the same z.
 
-    "over": the ratio of two rules' mean pixel distances. "beats": the share of z on which the first
-    garment of a rule is closer in pixels than that of the other; ties are left out.
+    "over" is the ratio of the mean pixel distances of two rules. "beats" is the share of z for
+    which the first garment of one rule has a smaller pixel distance than that of the other, without
+    ties.
     """
     found = {}
     for source, rule in itertools.product(evaluation.sources, evaluation.rules):
         own = evaluation.values[source, rule, "pixel distance"]
         found[f"{source}/{rule}/median pixel distance"] = own.double().median().item()
         for other in ("euclidean", "scaled-euclidean", "likelihood", "gate"):
-            its = evaluation.values[source, other, "pixel distance"]
-            found[f"{source}/{rule}/over {other}"] = (own.mean() / its.mean()).item()
-            difference = own - its
-            decided = difference[difference != 0]
-            wins = (decided < 0).double().mean().item() if len(decided) else 0.5
+            others = evaluation.values[source, other, "pixel distance"]
+            found[f"{source}/{rule}/over {other}"] = (own.mean() / others.mean()).item()
+            difference = own - others
+            untied = difference[difference != 0]
+            wins = (untied < 0).double().mean().item() if len(untied) else 0.5
             found[f"{source}/{rule}/beats {other}"] = wins
     return found
 
 
 def summary(values: list[float]) -> dict:
-    """Return mean, standard deviation and values of one figure over the seeds.
+    """Return the mean, standard deviation and single values of one measurement over the seeds.
 
-    A figure that is known for one seed only has no standard deviation: null in the file.
+    The standard deviation is None (null in the file) if there is only one value.
     """
     rounded = [float(f"{value:.{DIGITS}g}") for value in values]
     std = float(f"{statistics.stdev(values):.{DIGITS}g}") if len(values) > 1 else None
@@ -116,14 +118,14 @@ def summary(values: list[float]) -> dict:
 
 
 def as_text(facts: dict, figures: dict[str, dict]) -> str:
-    """Return the study as JSON, each figure on a line of its own, so that a diff can be read."""
+    """Return the study as JSON with one measurement per line, so that its diffs are readable."""
     head = json.dumps(facts, indent=2).removesuffix("\n}")
     lines = [f"    {json.dumps(name)}: {json.dumps(value)}" for name, value in figures.items()]
     return head + ',\n  "figures": {\n' + ",\n".join(lines) + "\n  }\n}\n"
 
 
 def study() -> tuple[dict, dict[str, dict]]:
-    """Return the facts and the figures of all runs, making those that are missing."""
+    """Return the settings and the measured values of all runs; compute the missing ones."""
     data, checksums = {}, {}
     figures: dict[str, dict] = {}
     for name in EPOCHS:
@@ -161,7 +163,9 @@ def main(arguments: list[str]) -> int:
     try:
         facts, figures = study()
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last finished epoch or table.")
+        print(
+            "\nStopped. Run the same command again to resume from the last complete epoch or run."
+        )
         return 130
     write_text_atomically(STUDY, as_text(facts, figures))
     print(f"stored as {STUDY}")

@@ -1,6 +1,6 @@
-"""`course.py screenshot`: run notebook 00 in JupyterLab and photograph the explorer.
+"""`course.py screenshot`: run notebook 00 in JupyterLab and take a screenshot of the explorer.
 
-The picture in the README is made so, on drawn garments. Needs Chromium (Debian: apt install
+It is the picture in the README, on drawn garments. The command needs Chromium (Debian: apt install
 chromium) or a browser that Playwright installed.
 """
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
             run_notebook(page, address, token, NOTEBOOK)
             explorer = page.locator(".vae-explorer")
             explorer.wait_for(timeout=120 * SECONDS)
-            # the cells below the explorer move its sliders; wait until they are through
+            # wait for the cells below the explorer, which move its sliders
             explorer.get_by_text("No garment of this wardrobe").wait_for(timeout=60 * SECONDS)
             explorer.get_by_label("garment").fill("11")
             explorer.get_by_label("garment").press("Enter")

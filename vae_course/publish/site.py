@@ -93,15 +93,15 @@ def library_page() -> str:
     for name in PACKAGES:
         package = importlib.import_module(name)
         lines += [*heading(name, "-"), f".. automodule:: {name}", "   :no-members:", ""]
-        rooms: dict[str, list[str]] = {}  # what each module holds
+        directives_of: dict[str, list[str]] = {}  # by module
         # the order of the imports; Explorer comes last, since it is imported when it is first used
         names = dict.fromkeys([*vars(package), *package.__all__])
         for thing in (getattr(package, each) for each in names if each in package.__all__):
             if callable(thing) and hasattr(thing, "__name__"):
                 kind = "class" if isinstance(thing, type) else "function"
                 directive = f".. auto{kind}:: {name}.{thing.__name__}"
-                rooms.setdefault(thing.__module__, []).extend([directive, ""])
-        for module, directives in rooms.items():
+                directives_of.setdefault(thing.__module__, []).extend([directive, ""])
+        for module, directives in directives_of.items():
             if module != name:
                 lines += heading(module.removeprefix(f"{name}."), "~")
             lines += directives

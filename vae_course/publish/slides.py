@@ -1,10 +1,10 @@
 """`course.py slides`: a deck of reveal.js slides from each notebook, in build/slides.
 
-A cell takes part whose slide type is set (in JupyterLab: the property inspector, Slide Type):
-"slide" begins a slide, "-" goes on with it, "fragment" comes with the next key. The slides show
-what a lecturer points at: headings, formulas, lists, tables, quotes, what is printed, figures, and
-paragraphs with something in bold. The other paragraphs become the speaker's notes (key S).
-The slides work from the disk, with no network.
+A deck contains the cells whose slide type is set (in JupyterLab: the property inspector, Slide
+Type). "slide" begins a slide, "-" continues it, and "fragment" appears at the next key press. The
+slides show what a lecturer points at: headings, formulas, lists, tables, quotes, printed text,
+figures, and paragraphs that contain bold text. All other paragraphs become the speaker's notes
+(key S). The slides need no server and no network.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from vae_course.publish.npm import javascript
 from vae_lib._files import write_text_atomically
 
 SLIDES = ROOT / "build" / "slides"
-FOR_READERS = ("## Before you start", "## Read more")  # parts that a lecture leaves out
-LINES, COLUMNS = 15, 82  # of text on a slide
+FOR_READERS = ("## Before you start", "## Read more")  # sections that a lecture omits
+LINES, COLUMNS = 15, 82  # of text that fit on a slide
 
 
 def deck(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook of the cells that take part, cut into what fits on slides."""
+    """Return a notebook whose cells are the slides of another notebook."""
     heading, cells = "", []
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
@@ -50,7 +50,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
 
 
 def text_cells(part: str, heading: str, kind: str) -> list[NotebookNode]:
-    """Return one part of a Markdown cell as slides, or a piece of one, and the speaker's notes."""
+    """Return a section of a Markdown cell as cells of one or more slides, and the notes for it."""
     blocks = re.split(r"\n\s*\n|\n(?=- |\d\. )", part.strip())
     shown = [block for block in blocks if on_a_slide(block)]
     notes = [block for block in blocks if not on_a_slide(block)]
@@ -64,12 +64,12 @@ def text_cells(part: str, heading: str, kind: str) -> list[NotebookNode]:
 
 
 def on_a_slide(block: str) -> bool:
-    """Tell whether a block of Markdown is shown; else it becomes a note."""
+    """Return whether a block of Markdown is shown on the slide rather than in the notes."""
     return bool(re.match(r"#|- |\d\. |\||>|\$\$|\*[^*]", block)) or "**" in block
 
 
 def pages(blocks: list[str]) -> list[list[str]]:
-    """Distribute blocks evenly over as many slides as their height takes."""
+    """Distribute blocks evenly over as few slides as their height allows."""
     groups = kept_together(blocks)
     heights = [sum(map(lines_of_text, group)) for group in groups]
     even = sum(heights) / math.ceil(sum(heights) / LINES) if groups else 0
@@ -85,7 +85,7 @@ def pages(blocks: list[str]) -> list[list[str]]:
 
 
 def kept_together(blocks: list[str]) -> list[list[str]]:
-    """Group the blocks: a heading, or what ends with a colon, stays with what comes next."""
+    """Group blocks that belong on one slide: a heading or an introduction, and the next block."""
     groups: list[list[str]] = []
     leads_on = False
     for block in blocks:
@@ -108,14 +108,14 @@ def lines_of_text(block: str) -> float:
 
 
 def text_cell(source: str, kind: str) -> NotebookNode:
-    source = re.sub(r"\((\d\d_\w+)\.ipynb", r"(\1.html", source)  # from deck to deck
+    source = re.sub(r"\((\d\d_\w+)\.ipynb", r"(\1.html", source)  # links between the decks
     return new_markdown_cell(source, metadata={"slideshow": {"slide_type": kind}})
 
 
 def code_cells(cell: NotebookNode, heading: str, kind: str) -> list[NotebookNode]:
-    """Return a code cell, under its section's heading where it begins a slide.
+    """Return a code cell, after its section's heading if it begins a slide.
 
-    A figure, or an answer that comes with the next key, is shown without its code.
+    The code is hidden if the cell draws a figure or appears at the next key press.
     """
     if kind == "skip":
         return []
@@ -128,7 +128,7 @@ def code_cells(cell: NotebookNode, heading: str, kind: str) -> list[NotebookNode
 
 
 def write_assets(folder: Path, packages: Path) -> None:
-    """Put style and scripts beside the decks."""
+    """Copy the style sheets and scripts that the decks use into a folder beside them."""
     reveal = packages / "reveal.js" / "dist"
     assets = folder / "assets"
     assets.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def index_page(titles: dict[str, str]) -> str:
 
 
 def build(folder: Path) -> None:
-    """Write a deck for each notebook, and a page that lists them."""
+    """Write a deck for each notebook that has slides, and a page that lists the decks."""
     write_assets(folder, javascript())
     template = str(ROOT / "docs" / "slides.html.j2")
     exporter = SlidesExporter(template_file=template, exclude_anchor_links=True)

@@ -1,9 +1,9 @@
-"""`course.py bench`: what search, training and the sliders cost, beside what others use.
+"""`course.py bench`: measure the time of search, training and the sliders against alternatives.
 
-Rivals take turns in one run, on one thread unless their name says otherwise, and the median of the
-repeats counts: CPU time and wall time. Read the ratios: the milliseconds belong to the machine. The
-figures go to vae_course/measured/bench.json, their tables into docs/benchmark.md and, shortened,
-into the README, and a plot to docs/.
+All alternatives take turns in one run, on one thread unless the name says otherwise. We record the
+median CPU time and wall time of the repeats. Compare the ratios, because the milliseconds depend on
+the machine. The command writes the results to vae_course/measured/bench.json, tables to
+docs/benchmark.md, a shorter table to the README, and a plot to docs/.
 """
 
 import argparse
@@ -77,8 +77,8 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 
 Rival = Callable[[Tensor], object]
-Note = Callable[[str], Any]  # shows what is being done
-Times = dict[str, dict[str, float]]  # "cpu" and "wall", then the rival: milliseconds
+Note = Callable[[str], Any]  # shows the current step
+Times = dict[str, dict[str, float]]  # milliseconds by clock ("cpu" or "wall") and rival
 
 
 def take_turns(rivals: dict[str, Rival], queries: list[Tensor]) -> Times:
@@ -87,7 +87,7 @@ def take_turns(rivals: dict[str, Rival], queries: list[Tensor]) -> Times:
     for query in queries:
         for name, rival in rivals.items():
             if len(query) == 1:
-                rival(queries[0])  # not timed: whatever the one before it has left in the caches
+                rival(queries[0])  # not timed: it fills the caches, which the last rival has used
             cpu, wall = time.process_time(), time.perf_counter()
             rival(query)
             spent[name].append((time.process_time() - cpu, time.perf_counter() - wall))
@@ -100,11 +100,8 @@ def take_turns(rivals: dict[str, Rival], queries: list[Tensor]) -> Times:
     }
 
 
-# --- search ---------------------------------------------------------------------------------------
-
-
 def naive(posteriors: Posteriors) -> Rival:
-    """Return the search that one would write down with torch.distributions."""
+    """Return the straightforward search with torch.distributions."""
     normal = Normal(posteriors.mean, posteriors.std)
     return lambda z: normal.log_prob(z[:, None, :]).sum(dim=2).topk(10, dim=1)
 
@@ -123,7 +120,7 @@ def on_two_threads(flat: Any) -> Rival:
 
 
 def rivals_for(index: PosteriorIndex) -> tuple[dict[str, Rival], dict[str, Rival]]:
-    """Return all ways to search that fit into memory at this size: fast ones, slow ones."""
+    """Return the fast and the slow ways to search that fit into memory at this size."""
     posteriors = index.posteriors
     numbers = len(posteriors) * posteriors.latent_dim
     flat = faiss.IndexFlatL2(posteriors.latent_dim)
@@ -180,7 +177,7 @@ def search_costs(
     for name, queries in kinds.items():
         note(name)
         times = take_turns(fast if len(queries[0]) == 1 else without(fast, "k-d tree"), queries)
-        # apart, since what they leave behind (freed memory, cold caches) slows the others
+        # measured separately, because they leave cold caches that would slow the fast ones
         few = slow if len(queries[0]) == 1 else without(slow, "torch.distributions", "scikit-learn")
         later = take_turns(few, queries)
         ratios = {
@@ -206,12 +203,12 @@ def search_costs(
 
 
 def without(rivals: dict[str, Rival], *names: str) -> dict[str, Rival]:
-    """Return the rivals but for some, which take too long for a batch."""
+    """Return the rivals except those that take too long for a batch."""
     return {name: rival for name, rival in rivals.items() if name not in names}
 
 
 def cell_costs(images: Images, garments: int, note: Note) -> dict:
-    """Measure the approximate search: recall near and far, and speed against exact search."""
+    """Measure the approximate search: its recall near and far, and its time against exact ones."""
     posteriors = wardrobe(posteriors_of(images, 10, note), garments)
     started = time.process_time()
     engine = FaissIndex(posteriors, cells=4 * round(len(posteriors) ** 0.5))
@@ -243,9 +240,9 @@ def cell_costs(images: Images, garments: int, note: Note) -> dict:
 
 
 def first_search_costs(note: Note) -> dict:
-    """Measure the first search of a fresh process among 60,000 garments, numba's import included.
+    """Measure the first search of a new process among 60,000 garments, with numba's import.
 
-    First where nothing is compiled yet, then where the compiled code is on the disk.
+    "cold" is the time if nothing is compiled yet, "warm" if the compiled code is on the disk.
     """
     found = {}
     with tempfile.TemporaryDirectory() as cache:
@@ -260,9 +257,6 @@ def first_search_costs(note: Note) -> dict:
             wall, cpu = map(statistics.median, zip(*times, strict=True))
             found[name] = {"wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
     return found
-
-
-# --- training -------------------------------------------------------------------------------------
 
 
 class TutorialVAE(nn.Module):
@@ -314,10 +308,10 @@ def tutorial(images: Images, epochs: int, note: Note) -> tuple[float, float]:
 
 
 def training_costs(images: Images, note: Note, epochs: int = 10) -> dict:
-    """Measure an epoch of either recipe, and how soon ours is as good as the tutorial's end.
+    """Measure the time of an epoch, and our time to reach the tutorial's final −ELBO.
 
-    A short run has no time for dimensions to come alive again, so it goes without free bits, and
-    takes a larger learning rate than the recipe for good models.
+    Our short runs use no free bits, because dead dimensions do not recover in so few epochs, and a
+    larger learning rate than the recipe for good models.
     """
     per_epoch, final = tutorial(images, epochs, note)
     runs = []
@@ -350,7 +344,7 @@ def training_costs(images: Images, note: Note, epochs: int = 10) -> dict:
 
 
 def slider_costs(images: Images, note: Note, moves: int = 60) -> dict:
-    """Measure what a slider's move costs on the kernel's side: decode, search, draw, encode PNG."""
+    """Measure the kernel's time for a move of a slider: decode, search, draw and encode PNG."""
     vae = load_pretrained(images.name, 10)
     index = PosteriorIndex(posteriors_of(images, 10, note))
     explorer = Explorer(vae, index, images)
@@ -363,11 +357,8 @@ def slider_costs(images: Images, note: Note, moves: int = 60) -> dict:
     return {"moves": moves, "median_milliseconds": round(statistics.median(spent), 2)}
 
 
-# --- all of it ------------------------------------------------------------------------------------
-
-
 def posteriors_of(images: Images, latent_dim: int, note: Note) -> Posteriors:
-    """Return the posteriors of the training images; a VAE that is not shipped is trained once."""
+    """Return the posteriors of the training images; train a VAE if none is shipped for this d."""
     if latent_dim == 10:
         return encode_dataset(load_pretrained(images.name, 10), images.train_images)
     path = BUILD / f"{images.name}-d{latent_dim}.safetensors"
@@ -381,7 +372,7 @@ def posteriors_of(images: Images, latent_dim: int, note: Note) -> Posteriors:
 
 
 def wardrobe(real: Posteriors, garments: int) -> Posteriors:
-    """Return the real wardrobe, a part of it, or one resampled from it."""
+    """Return the given number of garments: the real ones, a part of them, or resampled ones."""
     if garments <= len(real):
         return real[
             torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:garments]
@@ -390,7 +381,7 @@ def wardrobe(real: Posteriors, garments: int) -> Posteriors:
 
 
 def machine() -> dict[str, str]:
-    """Return what a reader has to know of the machine."""
+    """Return the facts about the machine that the times depend on."""
     names = ("torch", "faiss-cpu", "numba", "scipy", "numpy", "scikit-learn")
     load = f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return {
@@ -415,7 +406,7 @@ def table_of(rows: list[dict], clock: str, columns: dict[str, str]) -> str:
 
 
 def blocks_of(found: dict) -> dict[str, str]:
-    """Return what belongs between the markers of docs/benchmark.md and of the README."""
+    """Return the text between the markers of docs/benchmark.md and of the README."""
     key = ("garments", "latent_dim", "queries")
     short = [row for row in found["search"] if tuple(row[name] for name in key) in IN_README]
     few = {name: COLUMNS[name] for name in ("likelihood", "euclidean", "k-d tree")}
@@ -437,7 +428,7 @@ def blocks_of(found: dict) -> dict[str, str]:
 
 
 def filled(text: str, found: dict) -> str:
-    """Return a text with its blocks of the benchmark renewed."""
+    """Return a text with its blocks of the benchmark updated."""
     blocks = blocks_of(found)
     return BLOCK.sub(
         lambda b: f"{b[1]}\n{blocks[b[2]]}\n\n{b[3]}" if b[2] in blocks else b[0], text
@@ -447,9 +438,9 @@ def filled(text: str, found: dict) -> str:
 def measure(
     sizes: dict[int, list[int]], growth: list[int], repeats: int, kept: Path | None
 ) -> dict:
-    """Measure everything, part by part; sizes and repeats can be small, to try the tool out.
+    """Measure everything, part by part; small sizes and few repeats serve to test the command.
 
-    kept: where finished parts are written, and read after an interruption.
+    kept: the file of finished parts, from which an interrupted run resumes.
     """
     images = load_images("auto")
     torch.set_num_threads(1)

@@ -27,14 +27,18 @@ SECONDS = 1000  # Playwright counts in milliseconds
 
 
 def find_chromium(playwright: Playwright) -> str | None:
-    """Return the path of the system's Chromium or Chrome, else of Playwright's own, else None."""
+    """Return the path of the system's Chromium or Chrome, or else of Playwright's, or None."""
     own = playwright.chromium.executable_path
     found = next(filter(None, map(shutil.which, NAMES)), None)
     return found or (own if os.path.exists(own) else None)
 
 
 def start_chromium(playwright: Playwright) -> Browser:
-    """Start the browser; raises a RuntimeError that says how to get one."""
+    """Start the browser.
+
+    Raises:
+        RuntimeError: there is none; the message says how to install one.
+    """
     path = find_chromium(playwright)
     if path is None:
         raise RuntimeError(HOW_TO_GET_IT)
@@ -42,19 +46,24 @@ def start_chromium(playwright: Playwright) -> Browser:
 
 
 class Watch:
-    """Notes what a page complains of, and what it asks from elsewhere."""
+    """Records the errors of a page, and its requests to other hosts.
+
+    Attributes:
+        complaints: the messages of all errors.
+        elsewhere: the addresses requested from other hosts.
+    """
 
     def __init__(self, page: Page, address: str):
-        """Take the page, and the beginning of all addresses that are not elsewhere."""
+        """Watch a page; `address` is the beginning of all addresses of its own host."""
         self.complaints: list[str] = []
         self.elsewhere: list[str] = []
         self._here = (address, address.replace("http:", "ws:"), "data:", "blob:", "about:")
-        page.on("console", self._said)
+        page.on("console", self._logged)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._requested)
         page.on("websocket", self._requested)
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _logged(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
 
@@ -64,7 +73,7 @@ class Watch:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that is not in use now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -74,7 +83,7 @@ def free_port() -> int:
 def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str, str]]:
     """Run the command lab or app on a free port; yield its address and its token.
 
-    JupyterLab's settings and workspaces of the user are left alone.
+    The user's own settings and workspaces of JupyterLab are not used.
     """
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log"
@@ -93,7 +102,7 @@ def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str,
         try:
             yield _address(server, log)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            with contextlib.suppress(ProcessLookupError):  # the server has already ended
                 os.killpg(server.pid, signal.SIGTERM)  # the server and its kernels
             server.wait()
 
@@ -114,7 +123,7 @@ def _address(server: subprocess.Popen, log: Path) -> tuple[str, str]:
 def run_notebook(page: Page, address: str, token: str, path: str) -> None:
     """Open a notebook in JupyterLab, `path` from its root, and run all its cells."""
     page.goto(f"{address}/lab/tree/{path}?token={token}&reset")
-    # running before the kernel is there would clear the outputs and run nothing
+    # if the kernel is not ready, running clears the outputs and executes nothing
     page.wait_for_selector("text=Python 3 (ipykernel) | Idle", timeout=90 * SECONDS)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

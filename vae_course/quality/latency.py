@@ -1,7 +1,8 @@
-"""How long from a key press on a slider to the new picture in the page?
+"""Measure the time from a key press on a slider to the new picture in the page.
 
-Against a bare slider that echoes a ready PNG file into an Image, in the same page and in turn, so
-that a busy machine slows both alike. Run it with `.venv/bin/python -m vae_course.quality.latency`.
+The explorer is compared with a bare slider that shows a ready PNG file in an Image widget. Both are
+in one page and take turns, so that a busy machine slows both. Run it with
+`.venv/bin/python -m vae_course.quality.latency`.
 """
 
 import statistics
@@ -16,9 +17,9 @@ from vae_course.commands.jupyter import prepare_kernels
 from vae_course.quality.browser import SECONDS, run_notebook, serve, start_chromium
 
 NOTEBOOK = "latency.ipynb"
-PRESSES = 40  # measured of each kind, after
-WARM_UP = 5
-# 60,000 garments, whatever data set is at hand: the drawn ones, several times over
+PRESSES = 40  # key presses measured on each slider, after
+WARM_UP = 5  # that are not
+# 60,000 garments without Fashion-MNIST: six slightly different copies of the drawn ones
 CODE = """\
 import dataclasses
 import ipywidgets
@@ -47,8 +48,8 @@ def show(change):
 slider.observe(show, names="value")
 ipywidgets.VBox([ipywidgets.HBox([slider, echo]).add_class("bare"), explorer])
 """
-# resolves to milliseconds from the key press until the picture is decoded, and until what `last`
-# selects has changed too
+# a promise of two times in milliseconds, from the key press until the picture is decoded, and until
+# the element selected by `last` has changed too
 TIMER = """([picture, last]) => {
   const changed = (node, options) => new Promise((resolve) =>
     new MutationObserver((_, observer) => (observer.disconnect(), resolve())).observe(node, options)
@@ -63,7 +64,7 @@ TIMER = """([picture, last]) => {
   const all = Promise.all([shown, rows]).then(() => performance.now());
   window.timed = Promise.all([pressed, shown, all]).then(([t0, t1, t2]) => [t1 - t0, t2 - t0]);
 }"""
-# what is moved, the picture that answers, and what changes last
+# selectors of the slider, of the picture that follows it, and of the element that changes last
 BARE = (".bare [role=slider]", ".bare img", None)
 EXPLORER = (
     ".vae-explorer [role=slider] >> nth=0",
@@ -81,18 +82,18 @@ def write_notebook(folder: Path) -> None:
 
 
 def press(page: Page, where: tuple[str, str, str | None], key: str) -> list[float]:
-    """Press a key on a slider; return milliseconds to the picture, and to the last change."""
+    """Press a key on a slider; return the milliseconds to the picture and to the last change."""
     slider, picture, last = where
     page.locator(slider).focus()
     page.evaluate(TIMER, [picture, last])
     page.keyboard.press(key)
     times = page.evaluate("window.timed")
-    page.wait_for_timeout(30)  # what follows, alt text for example, is through too
+    page.wait_for_timeout(30)  # for later changes, such as the alt text
     return times
 
 
 def measure(page: Page) -> dict[str, list[float]]:
-    """Press keys on the bare slider and the explorer's in turn; return milliseconds by kind."""
+    """Press keys on both sliders in turn; return lists of milliseconds by name."""
     times: dict[str, list[float]] = {"bare": [], "picture": [], "rows": []}
     for count in range(WARM_UP + PRESSES):
         key = "ArrowRight" if count % 20 < 10 else "ArrowLeft"

@@ -33,7 +33,7 @@ from vae_lib.progress import progress_bar
 MUTANTS = Path(__file__).with_name("mutants.toml")
 REPORT = ROOT / "build" / "mutations"
 OURS = ("vae_lib", "vae_course", "tests", "course")  # modules that a mutant can change
-SAID_ONCE = "vae_lib._torchvision"  # registers operators with torch, which is possible only once
+IMPORTED_ONCE = "vae_lib._torchvision"  # registers operators with torch, which works only once
 NOT_COPIED = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "data")
 SECONDS = 600  # time limit for the tests of one mutant
 DEAD, SURVIVED, ERROR = "dead", "SURVIVED", "ERROR"
@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     file: str
     verdict: str
     test: str
-    said: str
+    message: str
     seconds: float
 
 
@@ -86,20 +86,20 @@ def mutated(mutant: Mutant, text: str) -> str:
         MutantError: if `old` does not occur exactly once, or the result is not valid Python.
     """
     notebook = None
-    if mutant.file.endswith(".ipynb"):  # its code alone, not what it printed
+    if mutant.file.endswith(".ipynb"):  # only its code, not its outputs
         notebook = nbformat.reads(text, as_version=4)
         text = "\0".join(cell.source for cell in cell_sources(notebook))
     if (found := text.count(mutant.old)) != 1:
         raise MutantError(
-            f"{mutant.name}: the pattern was found {found} times in {mutant.file}; it has to be "
-            f"there once:\n{mutant.old}"
+            f"{mutant.name}: the pattern was found {found} times in {mutant.file}, but must occur "
+            f"once:\n{mutant.old}"
         )
     text = text.replace(mutant.old, mutant.new)
     try:
         for part in text.split("\0"):
             compile(part, mutant.file, "exec")
     except SyntaxError as error:
-        raise MutantError(f"{mutant.name}: the change is no Python: {error}") from error
+        raise MutantError(f"{mutant.name}: the result is not valid Python: {error}") from error
     if notebook is None:
         return text
     for cell, source in zip(cell_sources(notebook), text.split("\0"), strict=True):
@@ -139,7 +139,8 @@ def run_tests(copy: Path, tests: Sequence[str]) -> dict | None:
     if process.is_alive():
         process.kill()
         process.join()
-        return {"failures": [{"test": "", "said": "it never ended", "by_assertion": False}]}
+        timeout = f"not finished after {SECONDS} seconds"
+        return {"failures": [{"test": "", "message": timeout, "by_assertion": False}]}
     if not found.exists():
         print((copy / "pytest.log").read_text(errors="replace")[-2000:])
         return None
@@ -153,13 +154,13 @@ def _pytest(copy: Path, tests: Sequence[str], found: Path) -> None:
     os.dup2(log, 2)
     os.chdir(copy)
     for name in list(sys.modules):
-        if name.partition(".")[0] in OURS and name != SAID_ONCE:
+        if name.partition(".")[0] in OURS and name != IMPORTED_ONCE:
             del sys.modules[name]
     sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
     sys.dont_write_bytecode = True  # bytecode would hide a change within the same second
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "vae_course.quality.outcomes"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before the fork
-    os.environ.update(VERDICT=str(found), PYTHONPATH=str(copy))  # the latter for kernels
+    os.environ.update(OUTCOMES=str(found), PYTHONPATH=str(copy))  # the latter for kernels
     if any(test.endswith(".ipynb") for test in tests):
         options += ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={SECONDS // 2}"]
         os.environ["VAE_LIB_IMAGES"] = "fashion-mnist"  # as the stored outputs were made
@@ -178,7 +179,7 @@ def judge(mutant: Mutant, copy: Path) -> Verdict:
         return Verdict(mutant.name, mutant.file, SURVIVED, " ".join(mutant.tests), "", seconds)
     first = found["failures"][0]
     verdict = DEAD if first["by_assertion"] else ERROR
-    return Verdict(mutant.name, mutant.file, verdict, first["test"], first["said"], seconds)
+    return Verdict(mutant.name, mutant.file, verdict, first["test"], first["message"], seconds)
 
 
 def require_all_pass(copy: Path, mutants: Sequence[Mutant]) -> None:
@@ -193,14 +194,14 @@ def require_all_pass(copy: Path, mutants: Sequence[Mutant]) -> None:
     for group in ([units] if units else []) + [[notebook] for notebook in notebooks]:
         found = run_tests(copy, group)
         if found is None or found["failures"] or found["skipped"] or not found["passed"]:
-            raise MutantError(f"the tests do not all pass without any mutant: {found}")
+            raise MutantError(f"some tests do not pass on the unchanged code: {found}")
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """Return the report as Markdown."""
     lines = ["| mutant | in | verdict | seen by |", "|---|---|---|---|"]
     for v in verdicts:
-        seen = f"{v.test}: {v.said}" if v.verdict == ERROR else v.test
+        seen = f"{v.test}: {v.message}" if v.verdict == ERROR else v.test
         lines.append(f"| {v.mutant} | {v.file} | {v.verdict} | {seen} |")
     dead = sum(v.verdict == DEAD for v in verdicts)
     lines += ["", f"{dead} of {len(verdicts)} mutants are dead; {summary(verdicts)}."]
@@ -232,7 +233,7 @@ def examine(root: Path, mutants: Sequence[Mutant]) -> list[Verdict]:
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
         steps = len(mutants) + 1
         with progress_bar(description="Mutations", total=steps, unit="mutant") as bar:
-            bar.set_postfix_str("the tests without any")
+            bar.set_postfix_str("unchanged code")
             require_all_pass(copy, mutants)
             bar.update()
             for mutant in mutants:
@@ -246,17 +247,15 @@ def examine(root: Path, mutants: Sequence[Mutant]) -> list[Verdict]:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py mutations", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutants alone")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="apply only these mutants")
     names = parser.parse_args(arguments).only
     known = load_mutants()
     if unknown := set(names or ()) - set(known):
         parser.error(f"no mutant is called {', '.join(unknown)}; there are {', '.join(known)}")
     if not strict_here(load_images("auto").name):
-        print("mutations: the notebooks can be compared on Linux with Fashion-MNIST alone")
+        print("mutations: notebooks can be compared only on Linux with Fashion-MNIST")
         return 1
-    os.environ["VAE_LIB_DATA"] = str(
-        default_root()
-    )  # may lie in this folder, of which we do not copy the data
+    os.environ["VAE_LIB_DATA"] = str(default_root())  # since the copy has no data folder
     prepare_kernels()
     tqdm.tqdm.monitor_interval = 0  # no monitor thread, because we fork
     try:

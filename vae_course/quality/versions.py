@@ -3,7 +3,7 @@
 The command creates two environments in build/versions with the Python that runs it: one with the
 lowest version of each package that pyproject.toml allows, one with the newest released versions.
 torch and torchvision keep their pinned versions in both. The tests run in each and tolerate
-warnings, because a newer version may announce a change and an older one may meet a newer companion.
+warnings, because combinations of old and new versions cause warnings that need no action.
 """
 
 import argparse
@@ -30,16 +30,18 @@ def pins(root: Path = ROOT) -> list[str]:
 def lowest(root: Path = ROOT) -> list[str]:
     """Return pins for the lowest version of each package in pyproject.toml, as uv resolves them.
 
-    Packages that only dependencies need get their newest version. Raises a CalledProcessError if
-    there is no solution or no network.
+    Packages that pyproject.toml does not name get their newest version.
+
+    Raises:
+        CalledProcessError: there is no solution or no network.
     """
-    held = root / "build" / "torch.txt"
-    held.parent.mkdir(exist_ok=True)
-    held.write_text("\n".join(pins(root)) + "\n", encoding="utf-8")
+    constraints = root / "build" / "torch.txt"
+    constraints.parent.mkdir(exist_ok=True)
+    constraints.write_text("\n".join(pins(root)) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "uv", "pip", "compile", "--resolution", "lowest-direct"]
-    # only wheels: nobody can install an old version that has none for this Python
+    # only versions that have a wheel for this Python
     command += ["--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:"]
-    command += ["--python", sys.executable, "--constraint", str(held), "--all-extras"]
+    command += ["--python", sys.executable, "--constraint", str(constraints), "--all-extras"]
     result = subprocess.run(
         [*command, "pyproject.toml"], cwd=root, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -57,12 +59,12 @@ def make(which: str) -> Path:
     folder = BUILD / which
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    held = folder / "constraints.txt"
-    constraints = lowest() if which == "lowest" else pins()
-    held.write_text("\n".join(constraints) + "\n", encoding="utf-8")
+    constraints = folder / "constraints.txt"
+    versions = lowest() if which == "lowest" else pins()
+    constraints.write_text("\n".join(versions) + "\n", encoding="utf-8")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     install = [str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-    install += ["-c", str(held), "--editable", f".[{','.join(extras())}]"]
+    install += ["-c", str(constraints), "--editable", f".[{','.join(extras())}]"]
     subprocess.run(install, cwd=ROOT, check=True)
     return python
 

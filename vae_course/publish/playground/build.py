@@ -64,7 +64,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves files without a line for each."""
 
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
-        ".js": "text/javascript",  # Windows may have another idea of it
+        ".js": "text/javascript",  # Windows may have another type in its registry
         ".webp": "image/webp",
     }
 

@@ -25,7 +25,7 @@ STUDENT_T = {"name": "Student-t", "color": "#882255"}
 
 @dataclass(frozen=True)
 class Exported:
-    """What a page computes with: a model and posteriors whose numbers are float16."""
+    """The model and the posteriors of a page, with numbers rounded to float16."""
 
     vae: VAE
     index: PosteriorIndex
@@ -40,7 +40,7 @@ def as_float16(vae: VAE) -> VAE:
 
 
 def exported(images: Images, latent_dim: int) -> Exported:
-    """Return the model and the posteriors of a page, as its numbers stand in the files.
+    """Return the model and the posteriors of a page, with the numbers that its files contain.
 
     The posteriors come from the model in float32, and are rounded once.
     """
@@ -53,8 +53,8 @@ def exported(images: Images, latent_dim: int) -> Exported:
 def write_data(folder: Path, images: Images) -> None:
     """Fill a folder with the data of the page, and `manifest.json`, which describes it.
 
-    Numbers are float16, little-endian. A file holds the low bytes of all its numbers, then the
-    high bytes, and is compressed by gzip: side by side, similar bytes take a seventh less.
+    Numbers are float16, little-endian. A file contains the low bytes of all its numbers, then the
+    high bytes, compressed by gzip. In this order the files are a seventh smaller.
     """
     folder.mkdir(parents=True, exist_ok=True)
     labels = images.train_labels[:GARMENTS].numpy().astype(np.uint8)
@@ -91,7 +91,7 @@ def write_model(folder: Path, images: Images, latent_dim: int) -> dict:
     return {
         "latent_dim": latent_dim,
         "familiar_below": page.index.familiar_below,
-        # how many nats the reconstruction loses where a dimension is shuffled among garments
+        # the nats that the reconstruction loses if a dimension is shuffled among garments
         "strength": pretrained_facts(images.name, latent_dim)["permutation_loss"],
         "parts": {
             name: write_tensors(folder / f"{name}-{latent_dim}.bin", tensors)
@@ -117,9 +117,9 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> dict:
 def write_sheets(folder: Path, pictures: np.ndarray, labels: np.ndarray) -> list[dict]:
     """Write all garments as sheets of pictures, losslessly; return the sheets, in order.
 
-    The garments lie class by class, and on their side, which together takes a tenth less than
-    upright in the order of the data set. Within a class they keep that order, so the page finds
-    each place from the labels alone.
+    The garments are sorted by class and turned on their side, which makes the files a tenth
+    smaller. Within a class they keep the order of the data set, so that the page can compute the
+    place of each garment from the labels.
     """
     order = np.argsort(labels, kind="stable")
     sheets = []
