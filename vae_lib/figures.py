@@ -14,16 +14,7 @@ from vae_lib.rules import RULES
 
 STYLE = Path(__file__).with_suffix(".mplstyle")  # for plt.style.use or plt.style.context
 
-# one colour for each rule, the same in every figure, table and slider (Okabe and Ito, 2008)
-RULE_COLORS = {
-    "likelihood": "#0072B2",
-    "euclidean": "#D55E00",
-    "scaled-euclidean": "#E69F00",
-    "mahalanobis": "#009E73",
-    "student-t": "#000000",
-    "round trip": "#CC79A7",
-    "gate": "#56B4E9",
-}
+RULE_COLORS = {name: rule.color for name, rule in RULES.items()}
 RULE_NAMES = {name: rule.title for name, rule in RULES.items()}
 
 

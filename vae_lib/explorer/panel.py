@@ -14,18 +14,13 @@ from vae_lib.explorer.controls import EchoProofSlider
 from vae_lib.explorer.scale import AS_Z, Scale
 from vae_lib.explorer.state import DIGITS, ROW_RULES, z_for_the_eye
 from vae_lib.figures import RULE_COLORS
+from vae_lib.rules import RULES
 
 SLIDER_DIGITS = 9  # a slider means 0.05 where the front end computes 0.04999999999999982
 STRONGEST = 16  # sliders that are always shown; where there are more, the others wait for a button
 HERE = Path(__file__).parent
 TICKS = {  # a Checkbox shows no tooltip beside its description, so explorer.js sets these
-    "likelihood": "Rank by log q(z|x), the largest first.",
-    "euclidean": "Rank by the distance from z to μ, whatever σ is.",
-    "mahalanobis": "Rank by the distance in units of each garment's own σ.",
-    "scaled-euclidean": "Rank by the distance in units of one σ for each dimension.",
-    "student-t": "Rank by a Student-t density of the same μ and σ: it falls off slowly far from μ.",
-    "round trip": "Decode z, encode the picture, and rank by likelihood there.",
-    "gate": "Rank by likelihood at z where a garment is near, else after a round trip.",
+    **{name: rule.summary for name, rule in RULES.items()},
     "percentiles": "Sliders from 0 to 100: how much of a standard normal lies below.",
     "numbers": "Show the numbers behind near and far.",
 }

@@ -18,7 +18,6 @@ from vae_lib.rules import RULES
 ROW_NAMES = {
     **RULE_NAMES,
     "round trip": "log likelihood after a round trip",
-    "gate": "the gate",
 }
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from vae_lib.latent_model import LatentModel
 from vae_lib.posteriors import Posteriors, as_queries
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, search_by
-from vae_lib.rules import RULES
+from vae_lib.rules import DISTANCE, RULES, STUDENT
+from vae_lib.search import formula_of
 
 ROW_RULES = tuple(RULES)  # every rule that a row can show
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -83,14 +84,12 @@ def score_parts(
     q = index.posteriors
     difference = z - q.mean[neighbors.indices].cpu().double()
     std = q.std[neighbors.indices].cpu().double()
-    if rule == "euclidean":
-        return difference.square()
-    if rule == "scaled-euclidean":
-        return (difference / index.rms_std.cpu()).square()
-    squared = (difference / std).square()
-    if rule == "mahalanobis":
+    formula = formula_of(rule, q, index.rms_std, nu=1.0)
+    scale = formula.scale if formula.scale.dim() == 1 else formula.scale[neighbors.indices]
+    squared = (difference / scale.cpu().double()).square()
+    if formula.form == DISTANCE:
         return squared
-    if rule == "student-t":
+    if formula.form == STUDENT:
         share = (squared + TINY) / (squared + TINY).sum(dim=1, keepdim=True)
         fall = neighbors.scores.cpu() + std.log().sum(dim=1)
         return share * fall[:, None] - std.log()

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lib.posteriors import Posteriors
-
-LOG_DENSITY, DISTANCE, STUDENT = range(3)  # the form of a score
+from vae_lib.rules import DISTANCE, LOG_DENSITY, RULES, STUDENT
 
 
 class Formula(NamedTuple):
@@ -48,16 +47,12 @@ def square_root(numbers: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def formula_of(
     rule: str, posteriors: Posteriors, rms_std: Float[Tensor, " latent"], nu: float
 ) -> Formula:
-    """Return the formula of one of `RANKINGS`; nu is the degrees of freedom of "student-t"."""
-    if rule == "euclidean":
-        return Formula(DISTANCE, torch.ones_like(rms_std))
-    if rule == "scaled-euclidean":
-        return Formula(DISTANCE, rms_std)
-    if rule == "mahalanobis":
-        return Formula(DISTANCE, posteriors.std)
-    if rule == "likelihood":
-        return Formula(LOG_DENSITY, posteriors.std)
+    """Return the formula of one of `RULES`; nu is the degrees of freedom of "student-t"."""
+    scales = {"none": torch.ones_like(rms_std), "rms": rms_std, "own": posteriors.std}
+    form, scale = RULES[rule].form, scales[RULES[rule].scale]
+    if form != STUDENT:
+        return Formula(form, scale)
     d = posteriors.latent_dim
     # the log normalizer of a Student t relative to that of a Gaussian, which is in the bias
     constant = math.lgamma((nu + d) / 2) - math.lgamma(nu / 2) - 0.5 * d * math.log(nu / 2)
-    return Formula(STUDENT, posteriors.std, nu, constant)
+    return Formula(STUDENT, scale, nu, constant)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from vae_lib.search.formulas import DISTANCE, LOG_DENSITY
+from vae_lib.rules import DISTANCE, LOG_DENSITY
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 HELPER = OPTIONS | {"no_cpython_wrapper": True}  # compiles in half the time

@@ -13,14 +13,13 @@ from PIL import Image
 from vae_course.figures.encoding import CLASS_COLORS
 from vae_course.publish.playground.presets import presets
 from vae_lib import Images, PosteriorIndex, Posteriors, encode_dataset, load_pretrained
-from vae_lib.figures import RULE_COLORS, RULE_NAMES
 from vae_lib.model import VAE
+from vae_lib.rules import RULES
 from vae_lib.weights import pretrained_facts
 
 GARMENTS = 10_000  # the first ones of the training set
 LATENT_DIMS = (10, 2)
 SHEET_COLUMNS, SHEET_ROWS = 25, 20  # pictures on one sheet
-STUDENT_T = {"name": "Student-t", "color": "#882255"}
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,7 @@ def write_data(folder: Path, images: Images) -> None:
 
 def rules() -> dict[str, dict[str, str]]:
     """Return the name and the colour of every rule, the same as in the course's figures."""
-    known = {name: {"name": RULE_NAMES[name], "color": RULE_COLORS[name]} for name in RULE_NAMES}
-    return {"student-t": STUDENT_T} | known
+    return {name: {"name": rule.title, "color": rule.color} for name, rule in RULES.items()}
 
 
 def write_model(folder: Path, images: Images, latent_dim: int) -> dict:
