@@ -4,11 +4,12 @@ import ast
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 from vae_course.commands.notebooks import notebook_paths
-from vae_course.publish import guide, run_times
+from vae_course.publish import guide, run_times, sample_report
 from vae_lib import Explorer
 from vae_lib.data import load_images
 from vae_lib.evaluation import Wardrobe
@@ -235,6 +236,94 @@ def test_the_explorer_shows_what_the_guide_prints(vae, index, drawn):
     assert pasted >= 8
 
 
+# --- the sample report ----------------------------------------------------------------------------
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """Return the cells of each row of a Markdown table whose first cell is bold."""
+    return [
+        [cell.strip("* ") for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| **")
+    ]
+
+
+def numbers_in(line: str) -> list[float]:
+    """Return the numbers of a printed line; a minus sign counts."""
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", line)]
+
+
+def line_of(run: str, name: str, beginning: str, after: str = "") -> list[float]:
+    """Return the numbers of the first line that begins so, below the line `after`."""
+    text = sample_report.load()[run][name]
+    lines = text[text.index(after) :].splitlines()
+    return next(
+        numbers_in(line.strip().removeprefix(beginning))
+        for line in lines
+        if line.strip().startswith(beginning)
+    )
+
+
+def test_the_marks_of_the_sample_report_follow_the_rubric():
+    marks = rows_of(text_of(Path("sample_report")).split("\n## The marks\n")[1])
+    criteria = rows_of(guide.rubric(guide.FOLDER / "07_your_own_wardrobe.md", ""))
+    assert [row[0] for row in marks] == [row[0] for row in criteria] + ["in all"]
+    points = [int(row[1]) for row in marks[:-1]]
+    assert set(points) <= {0, 1, 2}
+    assert marks[-1][1] == f"{sum(points)} of {2 * len(criteria)}"
+    for (_, mark, earned, missing), criterion in zip(marks[:-1], criteria, strict=True):
+        assert earned, criterion
+        assert missing.startswith("nothing") == (mark == "2"), criterion
+
+
+def test_the_first_run_of_the_sample_report_printed_what_the_notebook_stores():
+    (path,) = notebook_paths(["07"])
+    stored = sample_report.printed(nbformat.read(path, as_version=4))
+    first = sample_report.load()["first"]
+    assert stored.keys() == sample_report.QUOTED.keys()
+    assert stored == {name: first[name] for name in stored}, "run: python3 course.py guide --report"
+
+
+def test_the_second_run_changes_one_argument_of_one_cell():
+    (path,) = notebook_paths(["07"])
+    before = nbformat.read(path, as_version=4).cells
+    after = sample_report.students_notebook(sample_report.RUNS["second"]).cells
+    changed = [
+        (old.source, new.source)
+        for old, new in zip(before, after, strict=False)
+        if old.source != new.source
+    ]
+    ((old, new),) = changed
+    assert old.replace(sample_report.AS_IT_IS, sample_report.RUNS["second"]) == new
+    assert [cell.source for cell in after[len(before) :]] == list(sample_report.ADDED.values())
+
+
+def test_the_figures_of_the_sample_report_bear_what_its_text_and_its_marks_say():
+    # two intervals touch, and the interval of the difference lies below 0
+    below = "looks, pixel distance, z from sliders in ±5"
+    _, low_of_euclidean, _ = line_of("first", "summary", "euclidean", below)
+    _, _, high_of_likelihood = line_of("first", "summary", "likelihood", below)
+    assert low_of_euclidean <= high_of_likelihood
+    assert line_of("first", "check", "uniform 5, likelihood minus Euclidean:")[2] < 0
+    # at the student's own z the likelihood is sure and misleads
+    assert sample_report.load()["first"]["own z"].startswith("familiar: False")
+    assert line_of("first", "own z", "probability of the first by likelihood:")[0] > 90
+    distance = {rule: line_of("first", "own z", rule)[-1] for rule in ("likelihood", "gate")}
+    assert distance["gate"] < distance["likelihood"] / 2
+    # twice as many pictures: recall falls; familiar z and −ELBO may be the same
+    origin = "origin, recall@1"
+    assert (
+        line_of("second", "summary", "likelihood", origin)[2]
+        < (line_of("first", "summary", "likelihood", origin)[1])
+    )
+    for beginning in ("familiar, z from held-out garments:", "fine-tuned: −ELBO"):
+        first, second = (line_of(run, "summary", beginning) for run in sample_report.RUNS)
+        assert max(first[1], second[1]) <= min(first[2], second[2])
+    # fine-tuning is ahead at every size
+    leads = re.findall(r"fine-tuned \+\S+ \(\+", sample_report.load()["first"]["starts"])
+    assert len(leads) == 4
+
+
 # --- the plans ------------------------------------------------------------------------------------
 
 
@@ -271,6 +360,23 @@ def test_a_plan_names_sections_that_there_are(plan):
             whole = re.fullmatch(r"\[\d\d\]\((\S+)\)", where)
             if whole and (guide.FOLDER.parent / "notebooks" / f"{whole[1][:-3]}.ipynb").exists():
                 assert int(minutes) >= guide.total_minutes(text_of(Path(whole[1])))[0]
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_what_is_left_out_when_late_is_there_to_be_left_out(path):
+    headings = [
+        re.sub(r"^\d\. ", "", line.lstrip("# "))
+        for notebook in NOTEBOOKS
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("##")
+    ]
+    text = path.read_text(encoding="utf-8")
+    for late in re.findall(r"(?:## |\*\*)When late.*?(?=\n## |\Z)", text, flags=re.DOTALL):
+        for name in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", late):
+            title = re.sub(r"^\d\. ", "", " ".join(name.split()))
+            assert any(heading.startswith(title) for heading in headings), title
 
 
 def test_the_three_plans_have_the_lengths_that_their_titles_say():

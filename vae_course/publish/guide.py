@@ -7,7 +7,8 @@ The guide in `instructors/` is written by hand, except for the blocks between tw
 
 This command fills the blocks with run times, quiz keys, the messages that checks give for wrong
 answers, and the rows that the explorer shows at chosen positions. `--times 04` also measures the
-run time of notebook 04; `--times` alone measures all notebooks.
+run time of notebook 04; `--times` alone measures all notebooks. `--report` also runs notebook 07
+twice, for the figures of the sample report.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from vae_course.commands.jupyter import prepare_kernels
 from vae_course.commands.notebooks import notebook_paths
 from vae_course.exercises import EXERCISES
 from vae_course.exercises.quizzes import QUIZZES
-from vae_course.publish import positions, run_times
+from vae_course.publish import positions, run_times, sample_report
 from vae_lib import PosteriorIndex
 from vae_lib._files import write_text_atomically
 from vae_lib.data import load_images
@@ -79,6 +80,9 @@ def total_minutes(text: str) -> tuple[int, int]:
     return sum(minutes for minutes, _ in found) - extras, extras
 
 
+# --- the blocks -----------------------------------------------------------------------------------
+
+
 def at_a_glance(guide: Path, text: str) -> str:
     """Return a table of the sections with their minutes, CPU seconds and figures."""
     notebook = notebook_of(guide)
@@ -119,9 +123,9 @@ def wrong_answers(guide: Path, text: str) -> str:
     parts = []
     for exercise in EXERCISES.values():
         if exercise.id.split(".")[0] == chapter:
-            messages = dict.fromkeys((m.diagnosis, m.hint) for m in exercise.mistakes)
+            said = dict.fromkeys((m.diagnosis, m.hint) for m in exercise.mistakes)
             rows = ["| the check says: this looks like … | and hints |", "|---|---|"]
-            rows += [f"| {in_cell(diagnosis)} | {in_cell(hint)} |" for diagnosis, hint in messages]
+            rows += [f"| {in_cell(diagnosis)} | {in_cell(hint)} |" for diagnosis, hint in said]
             parts.append(f"**{exercise.id}, {exercise.title}**\n\n" + "\n".join(rows))
     return "\n\n".join(parts) or LATER
 
@@ -255,6 +259,8 @@ def content_of(name: str, guide: Path, text: str) -> str:
     """
     if name.startswith("position "):
         return position(name.removeprefix("position "))
+    if name.startswith("report "):
+        return sample_report.quotation(*name.removeprefix("report ").split(": "))
     if name not in BLOCKS:
         raise ValueError(f"{guide.name}: there is no block {name!r}; there are {', '.join(BLOCKS)}")
     return BLOCKS[name](guide, text)
@@ -277,7 +283,11 @@ def main(arguments: list[str]) -> int:
         metavar="04",
         help="measure the run times of these notebooks (default: all)",
     )
-    numbers = parser.parse_args(arguments).times
+    parser.add_argument(
+        "--report", action="store_true", help="run notebook 07 as the sample report's student did"
+    )
+    options = parser.parse_args(arguments)
+    numbers = options.times
     try:
         paths = notebook_paths(numbers) if numbers is not None else []
     except ValueError as error:
@@ -289,6 +299,9 @@ def main(arguments: list[str]) -> int:
     for path in paths:
         print(f"{path.name}: running ...")
         run_times.store(path, run_times.measure(path))
+    if options.report:
+        print("07_your_own_wardrobe.ipynb: running twice, for the sample report ...")
+        sample_report.measure()
     for guide in guide_paths():
         text = guide.read_text(encoding="utf-8")
         if filled(guide, text) != text:

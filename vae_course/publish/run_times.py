@@ -24,7 +24,8 @@ CLOCK = "print(__import__('time').process_time())"  # leaves no name behind in t
 
 def machine() -> str:
     """Describe the machine on which the times were measured."""
-    return f"{platform.system()}, {cpu_name()}, {os.cpu_count()} cores, torch {version('torch')}"
+    torch = version("torch").split("+")[0]  # without the local part, as in 2.13.0+cpu
+    return f"{platform.system()}, {cpu_name()}, {os.cpu_count()} cores, torch {torch}"
 
 
 def section_of_each_cell(notebook: nbformat.NotebookNode) -> list[str]:
