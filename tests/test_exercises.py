@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
+from vae_course.commands import notebooks
 from vae_course.commands.notebooks import notebook_paths
 from vae_course.commands.solutions import SOLUTIONS, failures, read_solutions, solved
 from vae_course.exercises import CHAPTERS, EXERCISES, check, checking, quiz
@@ -681,6 +682,26 @@ def test_the_notebook_holds_its_exercises_and_its_quiz(path):
     assert sources[first + len(expected) + 1] == f"quiz({number})"
     assert "## Exercises" in "".join(sources[:first])
     assert sources[first + len(expected) + 2].startswith("## What you have learned")
+
+
+def test_exercises_are_written_into_their_notebook(monkeypatch):
+    (path,) = notebook_paths(["04"])
+    before, after = (nbformat.read(path, as_version=4) for _ in range(2))
+    reworded = dataclasses.replace(EXERCISES["4.2"], ask="Which σ make the rules agree?")
+    new = dataclasses.replace(EXERCISES["4.1"], id="4.5", name="my_best")
+    monkeypatch.setitem(EXERCISES, "4.2", reworded)
+    monkeypatch.setitem(EXERCISES, "4.5", new)
+    notebooks.write_exercises(after, 4)
+    nbformat.validate(after)
+    place = [cell.source for cell in before.cells].index('check("4.2", my_std)')
+    assert after.cells[place - 2].source == reworded.markdown
+    end = [cell.source for cell in before.cells].index(EXERCISES["4.4"].call) + 1
+    added = after.cells[end : end + 3]
+    assert [cell.source for cell in added] == [new.markdown, new.stub, 'check("4.5", my_best)']
+    assert [cell.id for cell in added] == [f"exercise-4-5-{p}" for p in ("ask", "stub", "check")]
+    del after.cells[end : end + 3]
+    after.cells[place - 2].source = before.cells[place - 2].source
+    assert after == before  # all other cells are as they were, stored outputs included
 
 
 @with_exercises()

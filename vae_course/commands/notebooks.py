@@ -1,6 +1,7 @@
 """`course.py notebooks [04 ...]`: execute notebooks and store their outputs.
 
-This is the only command that stores outputs. It drops everything that differs from run to run
+This is the only command that stores outputs. It also writes the cells of the exercises, as
+`vae_course/exercises` defines them. It drops everything that differs from run to run
 without being a result: timestamps, widget state and the kernel's version.
 """
 
@@ -11,10 +12,13 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from tqdm.auto import tqdm
 
 from vae_course import ROOT
 from vae_course.commands.jupyter import prepare_kernels
+from vae_course.exercises import EXERCISES
+from vae_course.exercises.exercise import Exercise
 from vae_lib._files import write_atomically
 from vae_lib.data import load_images
 
@@ -38,9 +42,39 @@ def notebook_paths(numbers: list[str] | None = None) -> list[Path]:
     return [path for path in paths if not numbers or path.name.startswith(tuple(numbers))]
 
 
+def exercise_cells(exercise: Exercise, notebook: nbformat.NotebookNode) -> list:
+    """Return the question, stub and check of an exercise: the notebook's own cells, or new ones."""
+    name = f"exercise-{exercise.id.replace('.', '-')}"
+    parts = [new_code_cell(id=f"{name}-{part}") for part in ("stub", "check")]
+    cells = [new_markdown_cell(id=f"{name}-ask"), *parts]
+    for place, cell in enumerate(notebook.cells):
+        if cell.source.startswith(f'check("{exercise.id}", '):
+            cells = notebook.cells[place - 2 : place + 1]
+    sources = (exercise.markdown, exercise.stub, exercise.call)
+    for cell, source in zip(cells, sources, strict=True):
+        cell.source = source
+    return cells
+
+
+def write_exercises(notebook: nbformat.NotebookNode, number: int) -> None:
+    """Write the exercises of notebook `number` into it, as `vae_course/exercises` defines them."""
+    mine = [each for each in EXERCISES.values() if each.id.startswith(f"{number}.")]
+    if mine:
+        headings = [cell.source.split("\n")[0] for cell in notebook.cells]
+        # the heading and the cell that imports `check` come first, and the quiz comes last
+        first, last = headings.index("## Exercises") + 2, headings.index("## Quiz")
+        notebook.cells[first:last] = [cell for e in mine for cell in exercise_cells(e, notebook)]
+
+
 def execute(path: Path, *, allow_errors: bool = False) -> nbformat.NotebookNode:
     """Run a notebook from a fresh kernel in its own folder and return it, cleaned."""
-    notebook = nbformat.read(path, as_version=4)
+    return run(nbformat.read(path, as_version=4), path, allow_errors)
+
+
+def run(
+    notebook: nbformat.NotebookNode, path: Path, allow_errors: bool = False
+) -> nbformat.NotebookNode:
+    """Run the notebook of a path from a fresh kernel in its own folder and return it, cleaned."""
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=code_cells, desc=path.stem, unit="cell", leave=False) as bar:
         client = NotebookClient(
@@ -89,7 +123,9 @@ def main(arguments: list[str]) -> int:
     prepare_kernels()
     for path in paths:
         try:
-            write_notebook(execute(path), path)
+            notebook = nbformat.read(path, as_version=4)
+            write_exercises(notebook, int(path.name[:2]))
+            write_notebook(run(notebook, path), path)
         except CellExecutionError as error:
             print(f"{path.name}: a cell failed, so the file was left as it was.\n{error}")
             return 1
