@@ -1,5 +1,6 @@
 """Any model: what the library needs of one, `adapt`, colour, float types and evaluation mode."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -10,16 +11,21 @@ from torch.distributions import Bernoulli, Independent, Normal
 
 from vae_lib import (
     VAE,
+    Explorer,
+    Images,
     LatentModel,
     PosteriorIndex,
     adapt,
     elbo,
     encode_dataset,
     fit,
+    gated_search,
     importance_weighted_bound,
     mean_terms,
     permutation_loss,
+    roundtrip,
 )
+from vae_lib.evaluation import RULES, Wardrobe, evaluate
 from vae_lib.latent_model import ModelWithLikelihood
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.pixels import as_unit_interval
@@ -196,6 +202,36 @@ def test_a_module_of_eight_lines_is_encoded():
     torch.testing.assert_close(floats.mean, posteriors.mean)
     index = PosteriorIndex(posteriors)
     assert index.search(posteriors.mean[7], k=1, rule="euclidean").indices.tolist() == [7]
+
+
+def as_images(drawn: Images, x: torch.Tensor) -> Images:
+    """Return the drawn garments' labels with other pictures."""
+    labels = drawn.train_labels[: len(x)]
+    more = {"test_images": x, "test_labels": labels, "train_factors": None, "test_factors": None}
+    return dataclasses.replace(drawn, train_images=x, train_labels=labels, **more)
+
+
+def test_a_module_of_eight_lines_is_gated_and_explored(drawn):
+    model, x = EightLines(), pictures(30)
+    index = PosteriorIndex(encode_dataset(model, x))
+    near, far = index.posteriors.mean[7], torch.tensor([80.0, -80.0])
+    found = gated_search(model, index, torch.stack([near, far]), k=3)
+    assert found.familiar.tolist() == [True, False]
+    assert found.indices[0].equal(index.search(near, k=3).indices)
+    assert found.indices[1].equal(index.search(roundtrip(model, far)[0], k=3).indices)
+    explorer = Explorer(model, index, as_images(drawn, x))
+    explorer.z = near.tolist()
+    assert explorer.neighbors["likelihood"].indices[:3].equal(found.indices[0])
+    assert explorer.decoded.shape == COLOUR
+
+
+def test_a_module_with_likelihood_is_compared_by_every_rule(drawn):
+    model, x = WithLikelihood(), pictures(40)
+    index = PosteriorIndex(encode_dataset(model, x))
+    wardrobe = Wardrobe(model, index, as_images(drawn, x))
+    evaluation = evaluate(wardrobe, queries=200, rules=RULES, progress=False)
+    assert evaluation.rules == list(RULES)
+    assert evaluation["posterior", "likelihood", "recall@1"].value > 1 / len(index)
 
 
 def test_a_module_with_likelihood_is_trained_and_judged():

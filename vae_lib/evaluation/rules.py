@@ -37,13 +37,13 @@ class Wardrobe:
         require_one_picture_each(self.index, self.images)
 
     @cached_property
-    def pixels(self) -> Float[Tensor, "garment 784"]:
-        """The pixels of every garment in [0, 1], [N, 784]."""
+    def pixels(self) -> Float[Tensor, "garment pixel"]:
+        """The pixels of every garment in [0, 1], [N, C·H·W]."""
         return as_unit_interval(self.images.train_images).flatten(start_dim=1)
 
     @cached_property
     @torch.no_grad()
-    def decoded(self) -> Float[Tensor, "garment 784"]:
+    def decoded(self) -> Float[Tensor, "garment pixel"]:
         """decode(μ) of every garment: how the model draws it, in [0, 1]."""
         means = self.index.posteriors.mean.split(AT_ONCE)
         return torch.cat([self.vae.decode(mean).flatten(start_dim=1) for mean in means])
