@@ -10,7 +10,6 @@ from typing import SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.special import chdtri
 from torch import Tensor
 
 from vae_lib._checks import require, require_int
@@ -308,6 +307,8 @@ class PosteriorIndex:
 
 def familiar_below(latent_dim: int) -> float:
     """Return the threshold of the gate: the 99.9 % quantile of χ² with d degrees of freedom."""
+    from scipy.special import chdtri  # here, since it takes 15 MB, which a cluster's client saves
+
     return float(chdtri(latent_dim, 1 - FAMILIAR))
 
 

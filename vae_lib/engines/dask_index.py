@@ -15,7 +15,7 @@ from vae_lib._checks import require_int
 from vae_lib.encoding import encode_dataset
 from vae_lib.pictures import Preparation, as_garment, open_picture
 from vae_lib.posteriors import Posteriors, as_queries, is_single
-from vae_lib.retrieval import Neighbors, PosteriorIndex, familiar_below, roundtrip
+from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
 
 CONNECT_SECONDS = 120  # a busy machine starts the workers slowly
 Images = Callable[[], Tensor | Iterable[Tensor]]  # reads images [N, C, H, W], or batches of them
@@ -35,7 +35,10 @@ def local_client(workers: int = 2) -> Any:
     """
     distributed = import_distributed()
     cluster = distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",  # any free port, so that two clusters can run side by side
     )
     return distributed.Client(cluster, set_as_default=False, timeout=CONNECT_SECONDS)
 
@@ -158,7 +161,8 @@ class DaskIndex:
 
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
         """Tell which z lie inside some garment's 99.9 % ellipsoid, bool [Q]."""
-        return self.mahalanobis2(z) < familiar_below(self.latent_dim)
+        answers = self._ask(PosteriorIndex.is_familiar, as_queries(z, self.latent_dim))
+        return torch.stack(answers).any(dim=0)
 
     def gated_search(self, vae: Any, z: object, k: int = 10) -> Neighbors:
         """Return what `vae_lib.gated_search` returns: likelihood at z, or at its round trip."""

@@ -162,7 +162,8 @@ class MilvusIndex:
             found = ", ".join(self.client.list_collections()) or "none"
             raise ValueError(f"name: expected a collection of {uri} ({found}), got {name!r}")
         facts = json.loads(self.client.describe_collection(name)["description"])
-        self.lifting = Lifting.around(torch.tensor(facts["centre"], dtype=torch.float64))
+        centre = torch.tensor(facts["centre"], dtype=torch.float64, device="cpu")
+        self.lifting = Lifting.around(centre)
         self.size, self.kind, self.cells = facts["garments"], facts["kind"], facts["cells"]
         self.client.load_collection(name)
         self._require_all()
@@ -320,10 +321,10 @@ class MilvusIndex:
         latent_dim = len(self.lifting.centre)
         queries = as_queries(z, latent_dim, self.lifting.centre.device)
         hits = self._hits(queries, wanted)
-        numbers = torch.tensor([[hit["id"] for hit in row] for row in hits], dtype=torch.int64)
-        both = torch.tensor([hit["entity"][POSTERIOR] for row in hits for hit in row])
-        mean, std = both.to(queries).view(len(queries), wanted, 2 * latent_dim).chunk(2, dim=-1)
-        candidates = numbers.to(queries.device).view(len(queries), wanted)
+        numbers = [hit["id"] for row in hits for hit in row]
+        candidates = queries.new_tensor(numbers, dtype=torch.int64).view(len(queries), wanted)
+        both = queries.new_tensor([hit["entity"][POSTERIOR] for row in hits for hit in row])
+        mean, std = both.view(len(queries), wanted, 2 * latent_dim).chunk(2, dim=-1)
         indices, scores = rank(queries, candidates, mean, std, wanted)
         if hasattr(self, "exact"):
             return self.exact._neighbors(z, queries, indices[:, :k], scores[:, :k], "likelihood")
