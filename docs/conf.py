@@ -15,10 +15,14 @@ language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
 extensions += ["sphinx.ext.napoleon"]  # reads Args, Returns and Raises
+extensions += ["sphinx_copybutton"]
+copybutton_selector = "div.highlight:not(.cell_output *) pre"  # no output
+copybutton_exclude = ".linenos, .gp, .go"  # no numbers, no prompts, nothing that was printed
 napoleon_custom_sections = [("Reference", "References")]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks come with their outputs
+nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 nb_ipywidgets_js: dict[str, dict] = {}  # each widget has a picture in its place
 nitpicky = True  # a name of vae_lib that the glossary links to has to be there
 # but types in signatures and errors need no link
@@ -43,10 +47,11 @@ html_copy_source = True  # a notebook's page offers the notebook
 html_show_copyright = html_show_sphinx = False
 # everything is served from the site itself; this one file has MathJax's fonts in it
 html_static_path = [
-    *(str(ROOT / "docs" / name) for name in ("site.css", "landing.css")),
+    *(str(ROOT / "docs" / name) for name in ("site.css", "site.js", "landing.css")),
     str(javascript() / "mathjax" / "es5" / "tex-svg-full.js"),
 ]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 mathjax_path = "tex-svg-full.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load what is not there
 

@@ -20,6 +20,7 @@ import nbformat
 import pytest
 
 from vae_course.commands.notebooks import notebook_paths
+from vae_course.exercises.quizzes import QUIZZES
 from vae_course.publish import landing, npm
 from vae_course.publish.references import references
 from vae_course.publish.site import without_dead_links
@@ -184,6 +185,39 @@ def test_axe_finds_no_fault_in_the_landing_page(chromium, address, theme, width)
     response = axe.Axe().run(page).response
     assert [each["id"] for each in response["violations"]] == []
     assert {"region", "color-contrast"} <= {each["id"] for each in response["passes"]}
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_quiz_is_answered_by_keys_and_code_fits_and_can_be_copied(chromium, address):
+    page = open_page(chromium, f"{address}/notebooks/04_retrieval.html", address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
+    wide = """all => all.filter((each) => each.scrollWidth > each.clientWidth)
+      .map((each) => each.textContent)"""
+    assert page.locator("div.cell_input pre:visible").evaluate_all(wide) == []
+    folded = page.locator("details.hide")
+    assert folded.count() >= 3
+    assert not folded.first.locator("pre").is_visible()
+    assert page.locator(".copybtn").count() == page.locator("div.cell_input pre").count()
+    for place, question in enumerate(QUIZZES[4]):
+        form = page.locator(".quiz").nth(place)
+        form.get_by_role("radio").first.press("Space")
+        for option, (_, feedback) in enumerate(question.options):
+            form.get_by_role("button").press("Enter")
+            verdict = "Right" if option == question.right() else "Not quite"
+            assert form.get_by_role("status").inner_text() == f"{verdict}. {feedback}"
+            form.locator("input:checked").press("ArrowDown")
+            assert form.get_by_role("status").inner_text() == ""
+    assert page.watch.complaints == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_search_from_the_disk_says_what_it_cannot_do(chromium, site):
+    page = open_page(chromium, f"{site.as_uri()}/search.html?q=Mahalanobis", site.as_uri())
+    page.locator("#search-results li").nth(3).wait_for()
+    page.get_by_text("the search lists pages without excerpts").wait_for()
+    assert page.watch.complaints == []
     page.close()
 
 

@@ -20,11 +20,13 @@ from vae_course import ROOT
 from vae_course.commands.notebooks import notebook_paths
 from vae_course.publish.npm import javascript
 from vae_course.publish.playground import build as playground
+from vae_course.publish.quiz_form import quiz_form
 from vae_course.publish.references import as_markdown, references
 from vae_lib import load_images
 
 BENCHMARK = ROOT / "docs" / "benchmark.md"
 SITE = ROOT / "build" / "site"
+FOLDED = 4  # lines of a figure's code: fewer stay open
 PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_course.exercises"]
 
 
@@ -32,7 +34,8 @@ def gather(folder: Path) -> None:
     """Write all of Sphinx's sources into a folder."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pages = {
-        "README.md": without_dead_links(readme, ROOT),
+        # the landing page asks the question; of the README, a reader here wants what follows
+        "README.md": re.sub("^# .*", "# Installation and data", without_dead_links(readme, ROOT)),
         "references.md": references_page(),
         "library.rst": library_page(),
     }
@@ -65,14 +68,24 @@ def without_dead_links(markdown: str, folder: Path) -> str:
 
 
 def notebook_page(path: Path) -> str:
-    """Return a notebook with each picture's alt text in the place where MyST-NB reads it."""
+    """Return a notebook as a page shows it.
+
+    Each picture has its alt text where MyST-NB reads it, the code of a figure is folded, and a
+    quiz is a form, since no kernel answers.
+    """
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = without_dead_links(cell.source, path.parent)
+        elif quiz := re.fullmatch(r"quiz\((\d)\)", cell.source):
+            form = {"text/html": quiz_form(int(quiz[1]))}
+            cell.outputs = [nbformat.v4.new_output("display_data", form)]
+            cell.metadata["tags"] = ["remove-input"]
         for output in cell.get("outputs", []):
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
+                if output.output_type == "display_data" and cell.source.count("\n") >= FOLDED:
+                    cell.metadata["tags"] = ["hide-input"]
     return nbformat.writes(notebook)
 
 
