@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PAGES = ["index.html", "README.html", "glossary.html", "references.html", "library.html"]
 PAGES += [f"notebooks/{path.stem}.html" for path in notebook_paths()]
-FEWEST, MOST = 8, 20  # slides for one lecture
+FEWEST, MOST = 8, 22  # slides for one lecture
 SMALLEST = 240  # pixels of height, of the 720 that a slide has, for a figure to be read
 
 
@@ -264,6 +264,13 @@ MEASURE = """() => [...document.querySelectorAll(".slides section section")].map
     figures: [...slide.querySelectorAll("img")].map((each) => each.clientHeight),
     alts: [...slide.querySelectorAll("img")].map((each) => each.alt),
     heading: Boolean(slide.querySelector("h1, h2")?.innerText),
+    filled: (() => {
+      const shown = [...slide.querySelectorAll("h1, p, li, pre, table, img, mjx-container")]
+        .filter((box) => !box.closest("aside")).map((box) => box.getBoundingClientRect());
+      const [top, bottom] = [Math.min, Math.max].map((most, end) =>
+        most(...shown.map((box) => (end ? box.bottom : box.top))));
+      return (bottom - top) / innerHeight;
+    })(),
   };
 })"""
 
@@ -280,6 +287,7 @@ def test_slides_work_from_the_disk_and_fit(chromium, decks, path):
     for slide in measured:
         assert slide["heading"], slide["text"]
         assert slide["spilt"] == [], slide["text"]
+        assert slide["filled"] >= 0.2, slide["text"]  # of the height, besides the heading
         assert all(height >= SMALLEST for height in slide["figures"]), slide["text"]
         assert all(len(alt.split()) >= 6 for alt in slide["alts"])
     assert sum(len(slide["figures"]) for slide in measured) >= 1
@@ -332,6 +340,27 @@ def test_only_cells_with_a_slide_type_are_on_slides():
         ("## Section", "slide"),
         ("print(2)", "-"),
     ]
+
+
+def test_an_explorer_becomes_a_live_demo_and_a_figure_after_much_text_gets_its_own_slide():
+    picture = nbformat.v4.new_output("display_data", {"image/png": ""})
+    explorer = nbformat.v4.new_output(
+        "execute_result", {"text/plain": "Explorer at z = [1.00, −2.50]\nnearest by …"}
+    )
+    long = "\n\n".join(f"**{number}** " + "word " * 30 for number in range(3))
+    cells = [
+        nbformat.v4.new_markdown_cell(f"## Play\n\n{long}"),
+        nbformat.v4.new_code_cell("plot()", outputs=[picture]),
+        nbformat.v4.new_code_cell("explorer", outputs=[explorer]),
+    ]
+    for cell in cells:
+        cell.metadata["slideshow"] = {"slide_type": "-"}
+    text, heading, figure, demo = slides.deck(nbformat.v4.new_notebook(cells=cells)).cells
+    kinds = [cell.metadata["slideshow"]["slide_type"] for cell in (text, heading, figure, demo)]
+    assert kinds == ["slide", "slide", "-", "slide"]
+    assert heading.source == "## Play"
+    assert figure.outputs == [picture]
+    assert f"{slides.PLAYGROUND}#z=1.00,-2.50" in demo.source
 
 
 def test_long_text_is_cut_into_slides_and_what_belongs_together_stays():

@@ -13,6 +13,7 @@ import math
 import re
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -29,14 +30,23 @@ from vae_lib._files import write_text_atomically
 SLIDES = ROOT / "build" / "slides"
 FOR_READERS = ("## Before you start", "## Read more")  # sections that a lecture omits
 LINES, COLUMNS = 15, 82  # of text that fit on a slide
+BESIDE_A_FIGURE = 5  # lines of text; a figure after more of them gets a slide of its own
+PLAYGROUND = "http://127.0.0.1:8800/"  # where `course.py playground` serves it
+DEMO = """\
+- Move a slider, and watch the picture and both rows.
+- Point at a garment: the bands on the sliders are its μ\u00a0±\u00a0σ.
+- Before the lecture: `python3 course.py playground`"""
 
 
 def deck(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook whose cells are the slides of another notebook."""
-    heading, cells = "", []
+    heading = ""
+    cells: list[NotebookNode] = []
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
         if cell.cell_type == "code":
+            if kind != "skip" and draws(cell) and lines_on_last_slide(cells) > BESIDE_A_FIGURE:
+                kind = "slide"
             cells += code_cells(cell, heading, kind)
             continue
         for part in re.split(r"^(?=#+ )", cell.source, flags=re.MULTILINE):
@@ -45,8 +55,36 @@ def deck(notebook: NotebookNode) -> NotebookNode:
                 heading = "## " + part.splitlines()[0].lstrip("# ")
             if kind != "skip" and part.strip() and not part.startswith(FOR_READERS):
                 cells += text_cells(part, heading, "slide" if part.startswith("#") else kind)
+    fill_empty_slides(cells)
     title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
     return nbformat.v4.new_notebook(cells=cells, metadata={"title": title})
+
+
+def fill_empty_slides(cells: list[NotebookNode]) -> None:
+    """Under a heading that nothing follows but notes, show the first paragraph of the notes."""
+    kinds = [cell.metadata["slideshow"]["slide_type"] for cell in cells] + ["slide", "slide"]
+    for place, (cell, notes) in enumerate(pairwise(cells)):
+        alone = cell.cell_type == "markdown" and re.fullmatch(r"#.*", cell.source)
+        if alone and kinds[place + 1] == "notes" and kinds[place + 2] == "slide":
+            first, _, notes.source = notes.source.partition("\n\n")
+            cell.source += f"\n\n{first}"
+
+
+def draws(cell: NotebookNode) -> bool:
+    return any("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
+def lines_on_last_slide(cells: list[NotebookNode]) -> float:
+    """Estimate the height of the text on the slide that the last cell belongs to."""
+    lines = 0.0
+    for cell in reversed(cells):
+        kind = cell.metadata["slideshow"]["slide_type"]
+        if cell.cell_type == "markdown" and kind != "notes":
+            blocks = re.split(r"\n\s*\n", cell.source)
+            lines += sum(lines_of_text(block) for block in blocks if not block.startswith("#"))
+        if kind == "slide":
+            break
+    return lines
 
 
 def text_cells(part: str, heading: str, kind: str) -> list[NotebookNode]:
@@ -119,12 +157,28 @@ def code_cells(cell: NotebookNode, heading: str, kind: str) -> list[NotebookNode
     """
     if kind == "skip":
         return []
-    draws = any("image/png" in output.get("data", {}) for output in cell.outputs)
-    hidden = {"transient": {"remove_source": True}} if draws or kind == "fragment" else {}
+    if demo := live_demo(cell, heading):
+        return [demo]
+    hide = draws(cell) or kind == "fragment"
+    hidden = {"transient": {"remove_source": True}} if hide else {}
     begins = [text_cell(heading, "slide")] if kind == "slide" else []
     slide_type = "-" if begins else kind
     cell.metadata = NotebookNode(slideshow={"slide_type": slide_type}, **hidden)
     return [*begins, cell]
+
+
+def live_demo(cell: NotebookNode, heading: str) -> NotebookNode | None:
+    """Return a slide with a link to the playground, at the z of the explorer that a cell shows.
+
+    The captions of the explorer's picture are too small for a lecture room.
+    """
+    texts = [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    shown = re.match(r"Explorer at z = \[(.*)\]", "".join(texts))
+    if not shown:
+        return None
+    z = shown[1].replace("−", "-").replace(" ", "")
+    link = f'<a class="demo" href="{PLAYGROUND}#z={z}">Live demo: open the playground</a>'
+    return text_cell(f"{heading}\n\n{link}\n\n{DEMO}", "slide")
 
 
 def write_assets(folder: Path, packages: Path) -> None:
@@ -138,6 +192,7 @@ def write_assets(folder: Path, packages: Path) -> None:
         reveal / "plugin" / "notes.js",
         packages / "mathjax" / "es5" / "tex-svg-full.js",
         ROOT / "docs" / "slides.css",
+        ROOT / "docs" / "slides.js",
         ROOT / "docs" / "favicon.svg",
     ):
         shutil.copyfile(path, assets / path.name)
