@@ -80,9 +80,6 @@ def total_minutes(text: str) -> tuple[int, int]:
     return sum(minutes for minutes, _ in found) - extras, extras
 
 
-# --- the blocks -----------------------------------------------------------------------------------
-
-
 def at_a_glance(guide: Path, text: str) -> str:
     """Return a table of the sections with their minutes, CPU seconds and figures."""
     notebook = notebook_of(guide)
@@ -123,9 +120,9 @@ def wrong_answers(guide: Path, text: str) -> str:
     parts = []
     for exercise in EXERCISES.values():
         if exercise.id.split(".")[0] == chapter:
-            said = dict.fromkeys((m.diagnosis, m.hint) for m in exercise.mistakes)
+            messages = dict.fromkeys((m.diagnosis, m.hint) for m in exercise.mistakes)
             rows = ["| the check says: this looks like … | and hints |", "|---|---|"]
-            rows += [f"| {in_cell(diagnosis)} | {in_cell(hint)} |" for diagnosis, hint in said]
+            rows += [f"| {in_cell(diagnosis)} | {in_cell(hint)} |" for diagnosis, hint in messages]
             parts.append(f"**{exercise.id}, {exercise.title}**\n\n" + "\n".join(rows))
     return "\n\n".join(parts) or LATER
 
