@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from matplotlib.text import Text
 from PIL import Image
 
 from vae_lib import (
@@ -355,6 +356,13 @@ def test_familiarity_is_told_against_the_quantile(explorer, index):
         assert f"Mahalanobis² {smallest:.1f} {sign} {quantile:.1f}" in text
         assert word in text
         assert explorer.answer.familiar == bool(index.is_familiar(z)[0])
+
+
+def test_the_picture_shows_the_numbers_behind_near_and_far_only_where_they_are_ticked(explorer):
+    for shown in (False, True):
+        explorer.panel.number_box.value = shown
+        texts = explorer.static_figure().findobj(Text)
+        assert any("Mahalanobis" in each.get_text() for each in texts) == shown
 
 
 def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):

@@ -48,10 +48,14 @@ def blocks() -> list[tuple[Path, str, str]]:
 def test_the_guide_has_the_sections_of_its_notebook_and_their_minutes_add_up(path):
     text = text_of(path)
     assert list(guide.minutes_in(text)) == guide.sections_of(path)
-    minutes, _ = guide.total_minutes(text)
-    (promised,) = re.findall(rf"\(notebooks/{path.name}\) \| (\d+)(?: \+ \d+)? \|", README)
-    assert minutes == int(promised)
-    assert f"{minutes} minutes" in path.read_text(encoding="utf-8")
+    minutes, extra = guide.total_minutes(text)
+    (promised,) = re.findall(rf"\(notebooks/{path.name}\) \| (\d+)(?: \+ (\d+))? \|", README)
+    assert (minutes, extra) == (int(promised[0]), int(promised[1] or 0))
+    before = (
+        path.read_text(encoding="utf-8").split("## Before you start")[1].split('"cell_type"')[0]
+    )
+    first, *more = map(int, re.findall(r"\b(\d+)(?= minutes| more| for the exercises)", before))
+    assert (first, sum(more)) == (minutes, extra)
 
 
 @parametrize_notebooks()

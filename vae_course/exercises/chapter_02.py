@@ -58,7 +58,7 @@ ELBO = Exercise(
         Mistake(
             lambda log_prob, kl: (log_prob.mean(dim=(1, 2, 3)) - kl.sum(1)).mean(),
             "a mean over the pixels",
-            "Many people make this mistake once. Which of the two terms is now too small?",
+            "PyTorch's losses do this by default. Which of the two terms is now too small?",
         ),
         Mistake(
             lambda log_prob, kl: log_prob.mean() - kl.mean(),

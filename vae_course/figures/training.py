@@ -47,7 +47,8 @@ def _draw_table(
 
 def training_curves(history: History) -> Figure:
     """Return −E[log p(x|z)] and the KL side by side, train and held out, over the epochs."""
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4))
+    layout = ConstrainedLayoutEngine(wspace=0.06)  # room for the right panel's label
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout=layout)
     epochs = range(1, len(history.train.elbo) + 1)
     for curves, label, color, line in (
         (history.train, "trained on", TRAIN_COLOR, "o--"),

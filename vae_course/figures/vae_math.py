@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from torch import Tensor
@@ -72,7 +73,8 @@ def log_density_curves(
 
     curves: what to call a Gaussian, and log q at each z, in nats.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    layout = ConstrainedLayoutEngine(wspace=0.06)  # room for the right panel's label
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout=layout)
     looks = zip(("-", "--", ":"), GARMENT_COLORS, strict=False)
     for (style, color), (name, log_q) in zip(looks, curves.items(), strict=False):
         left.plot(z, log_q.exp(), style, color=color, label=name)

@@ -339,7 +339,8 @@ class Explorer(widgets.VBox):
     def _sentences(self) -> list[str]:
         """Return what there is to say of the current z."""
         first = f"{overlap(self._answer)} {rows.nearness(self._answer)}"
-        return [first, rows.familiarity(self._answer), *self._outside()]
+        numbers = [rows.familiarity(self._answer)] if self.panel.number_box.value else []
+        return [first, *numbers, *self._outside()]
 
     def __repr__(self) -> str:
         lines = [f"Explorer at z = [{', '.join(number(value) for value in self._z)}]"]
