@@ -70,7 +70,7 @@ class Download(Job):
         FashionMNIST.mirrors = [self.mirror]
         FashionMNIST.resources = list(self.archives.items())
         fashion_mnist.ARCHIVES = self.archives
-        fashion_mnist.PATIENCE = 60  # on a machine that is busy with other tests
+        fashion_mnist.TIMEOUT = 60  # on a machine that is busy with other tests
         train, test = fetch_fashion_mnist(folder, folder)
         return torch.cat([train.data, test.data])
 

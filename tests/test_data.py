@@ -125,7 +125,7 @@ def test_without_a_network_drawn_garments_are_loaded_with_one_line(tmp_path, off
 
 
 def test_a_silent_network_is_given_up(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(fashion_mnist, "PATIENCE", 0.3)
+    monkeypatch.setattr(fashion_mnist, "TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         monkeypatch.setattr(
             FashionMNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
@@ -141,7 +141,7 @@ def test_an_endless_name_lookup_is_given_up(tmp_path, monkeypatch):
         forever.wait()
         raise OSError
 
-    monkeypatch.setattr(fashion_mnist, "PATIENCE", -0.9)  # a tenth of a second, all in all
+    monkeypatch.setattr(fashion_mnist, "TIMEOUT", -0.9)  # a tenth of a second, all in all
     monkeypatch.setattr(fashion_mnist.urllib.request, "urlopen", ask)
     with pytest.raises(FetchError, match="the network does not answer"):
         load_images("fashion-mnist", root=tmp_path)

@@ -458,7 +458,7 @@ def test_unknown_names_are_refused_with_the_known_ones(evaluation, wardrobe):
         evaluation.table("recall@2")
     with pytest.raises(ValueError, match=r"expected one of 'posterior', .* got 'moon'"):
         evaluation.table("recall@1", sources=["moon"])
-    with pytest.raises(ValueError, match=r"rules: expected some of .* got \{'cosine'\}"):
+    with pytest.raises(ValueError, match=r"rules: expected one of .* got 'cosine'"):
         evaluate(wardrobe, rules=["cosine"])
     with pytest.raises(ValueError, match="queries: expected at least 2, got 1"):
         evaluate(wardrobe, queries=1)
@@ -466,5 +466,5 @@ def test_unknown_names_are_refused_with_the_known_ones(evaluation, wardrobe):
         average(torch.tensor([1.0, math.nan]))
     with pytest.raises(ValueError, match="hits: expected at least one query"):
         rate(torch.zeros(0, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"k: expected 1 to 3 .* got 4"):
+    with pytest.raises(ValueError, match="k: expected 1 to 3, got 4"):
         hits(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64), 4)

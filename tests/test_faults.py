@@ -244,7 +244,7 @@ def test_a_network_in_trouble_is_told_and_then_works(
         "position": chance.random(),
     }
     serve(functools.partial(type("Handler", (Broken,), facts), directory=mirror))
-    monkeypatch.setattr(fashion_mnist, "PATIENCE", 1.0)
+    monkeypatch.setattr(fashion_mnist, "TIMEOUT", 1.0)
     root = tmp_path / "data"
     assert load_images("auto", root=root).name == "drawn"
     assert "Fashion-MNIST is not available" in capsys.readouterr().out

@@ -401,8 +401,8 @@ def test_pictures_in_colour_keep_their_colours_background_and_size(tmp_path):
     assert sorted(both[:, 0, 20, 20].tolist()) == [30, 200]
     with pytest.raises(ValueError, match="invert: expected 'auto' or False for pictures in colour"):
         load_folder(tmp_path, color=True, invert=True)
-    for size, error in ((27, "at least 28"), (129, "at most 128")):
-        with pytest.raises(ValueError, match=f"size: expected {error}, got {size}"):
+    for size in (27, 129):
+        with pytest.raises(ValueError, match=f"size: expected 28 to 128, got {size}"):
             load_images(str(tmp_path), size=size)
     assert load_images(str(tmp_path), size=32, color=True).image_shape == (3, 32, 32)
 

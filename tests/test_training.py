@@ -418,7 +418,7 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_what_to_do(few):
         ({"beta": math.nan}, "beta"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"seed": -1}, "seed: expected at least 0"),
-        ({"on_interrupt": "stop"}, "on_interrupt: expected 'raise' or 'return', got 'stop'"),
+        ({"on_interrupt": "stop"}, "on_interrupt: expected one of 'raise', 'return', got 'stop'"),
     ],
 )
 def test_bad_settings_are_named(few, arguments, message):

@@ -59,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the explorer when it is first used, since it loads ipywidgets and matplotlib."""
+    """Import the explorer only when it is used, because it imports ipywidgets and matplotlib."""
     if name == "Explorer":
         from vae_lib.explorer import Explorer
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import torch
 
-LARGEST = 2**32 - 1  # no count or seed is larger on purpose
+LARGEST = 2**32 - 1  # a larger count or seed must be a mistake
 
 
-def require_int(name: str, value: Any, least: int) -> int:
+def require_int(name: str, value: Any, least: int, most: int = LARGEST) -> int:
     """Return an integer of any kind (NumPy's, a 0-dimensional tensor) as an int.
 
     Args:
         name: the argument's name, for the error message.
         value: what the caller passed.
-        least: the smallest value allowed; the largest is 2³² − 1.
+        least: the smallest value allowed.
+        most: the largest value allowed; by default 2³² − 1.
 
     Raises:
         TypeError: value is not an integer.
@@ -28,20 +29,22 @@ def require_int(name: str, value: Any, least: int) -> int:
         whole = operator.index(value)
     except (TypeError, RuntimeError):
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}") from None
-    if whole < least:
-        raise ValueError(f"{name}: expected at least {least}, got {whole}")
-    if whole > LARGEST:
-        raise ValueError(f"{name}: expected at most {LARGEST}, got a larger number")
+    if not least <= whole <= most:
+        one_sided = most == LARGEST and whole < least
+        expected = f"at least {least}" if one_sided else f"{least} to {most}"
+        got = whole if whole <= LARGEST else "a larger number"  # which may have too many digits
+        raise ValueError(f"{name}: expected {expected}, got {got}")
     return whole
 
 
-def require_number(name: str, value: Any, least: float = 0.0) -> float:
+def require_number(name: str, value: Any, least: float = 0.0, most: float = LARGEST) -> float:
     """Return a real number of any kind as a float.
 
     Args:
         name: the argument's name, for the error message.
         value: what the caller passed.
-        least: the smallest value allowed; the largest is 2³² − 1.
+        least: the smallest value allowed.
+        most: the largest value allowed; by default 2³² − 1.
 
     Raises:
         TypeError: value is not a real number.
@@ -49,8 +52,8 @@ def require_number(name: str, value: Any, least: float = 0.0) -> float:
     """
     if not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not least <= float(value) <= LARGEST:  # false for NaN, too
-        raise ValueError(f"{name}: expected a number from {least:g} to {LARGEST}, got {value!r}")
+    if not least <= float(value) <= most:  # false for NaN, too
+        raise ValueError(f"{name}: expected a number from {least:g} to {most:g}, got {value!r}")
     return float(value)
 
 
@@ -69,7 +72,7 @@ def require_one_of(name: str, known: Collection[str], *values: object) -> None:
 
 
 def require_one_picture_each(index: Any, images: Any) -> None:
-    """Raise a ValueError where an index does not hold one garment for each training image."""
+    """Raise a ValueError unless an index has one garment for each training image."""
     if len(index) != len(images.train_images):
         raise ValueError(
             f"index: expected one garment for each of the {len(images.train_images)} "
@@ -78,10 +81,10 @@ def require_one_picture_each(index: Any, images: Any) -> None:
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
-    """Check that a tensor is dense and has data (it is neither sparse nor on the meta device)."""
+    """Return whether a tensor is dense and has data: it is not sparse or on the meta device."""
     return tensor.layout == torch.strided and tensor.device.type != "meta"
 
 
 def is_float(tensor: torch.Tensor) -> bool:
-    """Check that a tensor is dense and holds floats of at least 16 bits."""
+    """Return whether a tensor is dense and holds floats of at least 16 bits."""
     return is_plain(tensor) and tensor.dtype.is_floating_point and tensor.dtype.itemsize > 1

@@ -108,7 +108,7 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], torch.dtype]:
 
 
 def _history_from(found: dict[str, Any], settings: dict[str, Any]) -> History:
-    """Return the history in a checkpoint; its errors are those that `load_checkpoint` catches."""
+    """Return the history in a checkpoint; `load_checkpoint` catches its errors."""
     train, validation = (_curves_from(found[name], settings) for name in ("train", "validation"))
     if len(train.elbo) != len(validation.elbo):
         raise ValueError("its history has more epochs of one curve than of the other")

@@ -1,4 +1,4 @@
-"""Load images: Fashion-MNIST, garments that we draw, or a folder of pictures."""
+"""Load images: Fashion-MNIST, drawn garments, or a folder of pictures."""
 
 import os
 import sys
@@ -24,12 +24,12 @@ class Images:
     """A data set of garments, in memory: pictures of C channels, H×W pixels, with labels.
 
     Attributes:
-        train_factors, test_factors: The ground truth behind drawn garments, one column for each of
-            `factor_names`, in [0, 1] and NaN where a class does not have the factor; else None.
+        train_factors, test_factors: The factors that drawn garments were made from, else None. Each
+            of `factor_names` has a column, in [0, 1], or NaN for a class without the factor.
         train_files, test_files: The file of each garment from a folder of pictures, else None.
         unreadable: For each file that could not be read, the reason.
         passed_over: The files in the folder that are not pictures.
-        how: How a picture becomes a garment of this data set; `prepare` does it.
+        how: How `prepare` turns a picture into a garment of this data set.
     """
 
     name: str
@@ -61,13 +61,16 @@ class Images:
         return channels, height, width
 
     def prepare(self, picture: Source | Image.Image) -> UInt8[Tensor, "1 channel height width"]:
-        """Turn a new picture into a garment [1, C, H, W], as the pictures of this data set were.
+        """Turn a new picture into a garment, in the same way as the pictures of this data set.
 
         Args:
             picture: A path, the bytes of a file, an open binary file, or a Pillow image.
 
+        Returns:
+            The garment [1, C, H, W].
+
         Raises:
-            ValueError: Where the picture cannot be read, with the reason.
+            ValueError: The picture cannot be read; the message gives the reason.
         """
         if not isinstance(picture, Image.Image):
             picture = open_picture(picture, self.how.size)
@@ -81,8 +84,8 @@ class UnknownSource(FileNotFoundError, ValueError):
 def default_root() -> Path:
     """Return the data folder: the one that VAE_LIB_DATA names, or `data/` in the checkout.
 
-    A relative VAE_LIB_DATA starts at the checkout, so that it names the same folder in a shell, in
-    a notebook and in a notebook's kernel, which all run in different folders.
+    A relative VAE_LIB_DATA is relative to the checkout, because a shell, JupyterLab and a kernel
+    all have different working directories.
     """
     configured = os.environ.get("VAE_LIB_DATA")
     if not configured:
@@ -96,7 +99,7 @@ def checkout_data() -> Path:
         return checkout / "data"
     try:
         home = Path.home()
-    except RuntimeError:  # a user without a home, as in some containers
+    except RuntimeError:  # the user has no home, as in some containers
         home = Path(tempfile.gettempdir())
     return home / ".cache" / "vae_lib"
 
@@ -120,24 +123,24 @@ def load_images(
 
             - "fashion-mnist": 60,000 garments to train on and 10,000 to test with, 28×28 grey.
             - "drawn": 10,000 and 2,000 drawn garments.
-            - "auto": Fashion-MNIST where it is on disk or can be downloaded, and drawn garments
-              otherwise, with a line that says so. The environment variable VAE_LIB_IMAGES replaces
+            - "auto": Fashion-MNIST if it is on disk or can be downloaded; otherwise drawn garments,
+              and a printed line that says so. The environment variable VAE_LIB_IMAGES replaces
               "auto" by another source.
-            - The path of a folder of pictures, see `load_folder`; "./drawn" for a folder that has
-              the name of a source.
-        root: The folder that holds `FashionMNIST/`; by default `default_root()`. A folder that
-            cannot be written to is read and left alone.
-        seed: Which wardrobe is drawn, or how a folder is split.
+            - The path of a folder of pictures, see `load_folder`. Write "./drawn" for a folder that
+              has the name of a source.
+        root: The folder that contains `FashionMNIST/`; by default `default_root()`. A read-only
+            folder is only read.
+        seed: The seed of the drawn garments, or of the split of a folder.
         size: Height and width of the garments, 28 to 128 pixels.
-        color: Load the garments in colour? Fashion-MNIST is grey, so "auto" with a `color` or a
-            `size` that it does not have means the drawn garments.
+        color: Load the garments in colour? Fashion-MNIST is grey and 28×28, so "auto" with another
+            `size` or with `color` means the drawn garments.
 
     Raises:
-        UnknownSource: A ValueError and a FileNotFoundError, for what is neither a source nor a
-            folder.
-        FetchError: An OSError, where Fashion-MNIST is asked for by name and is neither on disk nor
-            downloadable.
-        ValueError: For a number out of range, or Fashion-MNIST in another size or in colour.
+        UnknownSource: The source is neither a name from this list nor an existing folder; this is a
+            ValueError and a FileNotFoundError.
+        FetchError: "fashion-mnist" is neither on disk nor downloadable; this is an OSError.
+        ValueError: A number is out of range, or "fashion-mnist" is requested in another size or in
+            colour.
     """
     require("source", source, (str, os.PathLike), "a string or a path")
     how = Preparation(size, color)
@@ -185,23 +188,23 @@ def load_folder(
 ) -> Images:
     """Load a folder of pictures of any size, with a class for each sub-folder.
 
-    PNG, JPEG, WebP, GIF, TIFF, BMP and AVIF are recognised by what a file holds, whatever its name.
-    A file that cannot be read is not an error: a printed line names it, and `unreadable` of the
-    result says why. Files that are not pictures are counted in a second line.
+    PNG, JPEG, WebP, GIF, TIFF, BMP and AVIF are recognised by the content of a file, not by its
+    suffix. A picture that cannot be read is no error: a printed line names it, and `unreadable` of
+    the result gives the reason. A second printed line counts the files that are not pictures.
 
     Args:
-        path: The folder. Pictures that lie in it directly are of one class, named after the folder.
+        path: The folder. Pictures in no sub-folder form a class with the name of the folder.
         size: Height and width of the garments, 28 to 128 pixels.
         color: Keep the colours and the background? Otherwise the garments are grey, light on black.
         labels: A CSV file with a file name and a class in each row, in place of sub-folders.
-        invert: Swap light and dark in grey garments? True, False, or "auto": where the background
-            is light. A background of medium grey counts as light where most of the folder's are.
+        invert: Swap light and dark in grey garments? True, False, or "auto", which swaps them if
+            the background is light. Medium grey counts as light if most backgrounds are light.
         trim: Cut off the margin around each garment, so that it fills the frame?
-        seed: How the pictures are split; a sixth of each class goes to the test.
+        seed: The seed of the split, which holds out a sixth of each class for testing.
 
     Raises:
-        FileNotFoundError: Where there is no such folder, or no such file of labels.
-        ValueError: For a folder with fewer than two pictures that can be read.
+        FileNotFoundError: There is no such folder, or no such file of labels.
+        ValueError: The folder has fewer than two pictures that can be read.
     """
     seed = require_int("seed", seed, least=0)
     pictures = read_folder(path, Preparation(size, color, invert, trim), labels)

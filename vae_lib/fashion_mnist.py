@@ -1,9 +1,9 @@
 """Find, verify, download and unpack Fashion-MNIST.
 
-torchvision knows the archives, their checksums and their format. This module adds what it leaves
-open: half-unpacked files are never used, a damaged archive is set aside and fetched again, a
-read-only folder is only read, a silent network is given up after a few seconds, and two notebooks
-that start at once take turns.
+torchvision knows the archives, their checksums and their format. This module adds five things:
+half-unpacked files are never used, a damaged archive is renamed and fetched again, a read-only
+folder is only read, a download is given up if the network is silent for a few seconds, and two
+notebooks that start at the same time wait for each other.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ declare_missing_operators()
 from torchvision.datasets import FashionMNIST  # noqa: E402
 from torchvision.datasets.utils import check_integrity  # noqa: E402
 
-PATIENCE = 5.0  # seconds that a silent network gets
+TIMEOUT = 5.0  # seconds to wait for a silent network
 RAW = Path("FashionMNIST") / "raw"
-UNPACKING = ".unpacking-"  # how the temporary folders begin
+UNPACKING = ".unpacking-"  # the prefix of temporary folders
 ARCHIVES: dict[str, str] = dict(FashionMNIST.resources)  # name: MD5, as published
-UNPACKED = {  # name: MD5 of what the archives hold
+UNPACKED = {  # name: MD5 of the unpacked files
     "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
     "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
     "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
@@ -51,21 +51,21 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
     """Return the training and the test set, from archives or unpacked files under `root`.
 
     Args:
-        root: The folder that holds `FashionMNIST/`.
-        fallback: Where archives are unpacked if `root` cannot be written to.
+        root: The folder that contains `FashionMNIST/`.
+        fallback: The folder to unpack archives in if `root` cannot be written to.
 
     Raises:
-        FetchError: With the reason why there is no data set.
+        FetchError: There is no data set; the message gives the reason.
     """
     home = root if _writable(root) or _verified(root) else fallback
     folder = home / "FashionMNIST"
-    # a process that was killed may have left its temporary folder
+    # a killed process may have left a temporary folder behind
     if not _verified(home) or (_writable(home) and any(folder.glob(UNPACKING + "*"))):
         try:
             (home / RAW).mkdir(parents=True, exist_ok=True)
-            with _turn(folder) as alone:
-                for left in folder.glob(UNPACKING + "*") if alone else ():
-                    shutil.rmtree(left, ignore_errors=True)
+            with _locked(folder) as alone:
+                for abandoned in folder.glob(UNPACKING + "*") if alone else ():
+                    shutil.rmtree(abandoned, ignore_errors=True)
                 if not _verified(home):  # another notebook may have done it while we waited
                     _unpack(root, home)
         except FetchError:
@@ -76,11 +76,11 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
 
 
 @contextlib.contextmanager
-def _turn(folder: Path) -> Iterator[bool]:
-    """Wait until no other process unpacks; yield whether it is certain that none does.
+def _locked(folder: Path) -> Iterator[bool]:
+    """Wait until no other process unpacks files here; yield False if there is no lock to wait for.
 
-    Some network drives have no locks. Two processes may then unpack at once, which is slow but
-    safe: each works in a folder of its own, and moves files with the same content into place.
+    Some network drives have no locks. Two processes may then unpack at the same time, which is slow
+    but safe: each uses its own temporary folder, and moves files with the same content into place.
     """
     lock = FileLock(folder / ".lock")
     try:
@@ -97,12 +97,12 @@ def _turn(folder: Path) -> Iterator[bool]:
 def _writable(folder: Path) -> bool:
     while not folder.exists():
         folder = folder.parent
-    # for root every folder is writable; one whose owner may not write is meant to be left alone
+    # the superuser may write everywhere, but should respect a folder that its owner made read-only
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & stat.S_IWUSR)
 
 
 def _verified(home: Path) -> bool:
-    """Tell whether the four unpacked files are there and sound, whoever unpacked them."""
+    """Return whether the four unpacked files exist and have the right checksums."""
     try:
         return all(check_integrity(home / RAW / name, md5) for name, md5 in UNPACKED.items())
     except OSError:
@@ -123,13 +123,13 @@ def _unpack(root: Path, home: Path) -> None:
         try:
             with contextlib.ExitStack() as stack, contextlib.redirect_stderr(io.StringIO()):
                 stack.callback(socket.setdefaulttimeout, socket.getdefaulttimeout())
-                socket.setdefaulttimeout(PATIENCE)
+                socket.setdefaulttimeout(TIMEOUT)
                 FashionMNIST(name, download=True)
         except (RuntimeError, EOFError, OSError, HTTPException) as error:
             if not missing:
                 raise
             raise FetchError(_reason(error)) from error
-        finally:  # archives that did arrive need not be fetched again
+        finally:  # keep the archives that were downloaded completely
             for archive in missing:
                 if check_integrity(raw / archive, ARCHIVES[archive]):
                     os.replace(raw / archive, home / RAW / archive)
@@ -138,7 +138,7 @@ def _unpack(root: Path, home: Path) -> None:
 
 
 def _gather_archives(root: Path, raw: Path) -> None:
-    """Copy the sound archives below `root` into `raw`; set damaged ones aside, and say so."""
+    """Copy the intact archives in `root` to `raw`; rename damaged ones and print a line."""
     for archive, digest in ARCHIVES.items():
         path = root / RAW / archive
         if not path.exists():
@@ -154,24 +154,24 @@ def _gather_archives(root: Path, raw: Path) -> None:
 
 
 def _require_network() -> None:
-    """Raise a FetchError unless the mirror answers within `PATIENCE` seconds.
+    """Raise a FetchError unless the mirror answers within `TIMEOUT` seconds.
 
-    The attempt runs in a thread of its own, since looking up a host name knows no time limit.
+    The attempt runs in a thread, because the lookup of a host name has no time limit.
     """
     answered = threading.Event()
 
-    def ask() -> None:
+    def connect() -> None:
         try:
-            urllib.request.urlopen(FashionMNIST.mirrors[0], timeout=PATIENCE).close()
+            urllib.request.urlopen(FashionMNIST.mirrors[0], timeout=TIMEOUT).close()
         except urllib.error.HTTPError as error:
-            error.close()  # an answer, even if there is no such page
+            error.close()  # the mirror has answered, even if it has no such page
         except (OSError, ValueError, HTTPException):
             return
         answered.set()
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(PATIENCE + 1)
+    thread.join(TIMEOUT + 1)
     if thread.is_alive():
         raise FetchError("the network does not answer")
     if not answered.is_set():

@@ -24,9 +24,9 @@ from vae_lib.pictures import (
     READ,
     NotAPicture,
     Preparation,
-    finished,
     open_picture,
-    shrunk,
+    shrink,
+    to_square,
 )
 
 # files with these suffixes should be pictures: if one cannot be read, the reason is listed
@@ -91,7 +91,7 @@ def read_folder(
         if listed is not None:
             kind = listed.get(_key(inside.as_posix()), listed.get(_key(inside.name)))
         try:
-            picture = shrunk(open_picture(file, how.size), how)
+            picture = shrink(open_picture(file, how.size), how)
             if kind is None:
                 raise ValueError(f"no row in {os.path.basename(labels or '')}")
         except NotAPicture as error:
@@ -108,7 +108,7 @@ def read_folder(
     if not pictures:
         raise ValueError(f"path: {folder} holds {_why_no_pictures(unreadable)}")
     how = replace(how, on_light=bool(np.median([lightness for _, lightness in pictures]) > 127.5))
-    garments = [finished(*picture, how) for picture in pictures]
+    garments = [to_square(*picture, how) for picture in pictures]
     class_names = sorted(set(classes))
     return Pictures(
         name,

@@ -1,5 +1,4 @@
-"""Garments that we draw ourselves, where Fashion-MNIST cannot be had: ten classes of clothes, no
-two pictures alike, each with the factors that it was drawn from."""
+"""Drawn garments, for use without Fashion-MNIST: ten classes, and for each picture its factors."""
 
 import inspect
 from collections.abc import Callable
@@ -39,9 +38,9 @@ COLORS = {  # red, green and blue in [0, 1], for the factor "color" from 0 to 1
     "pink": (1.00, 0.60, 0.80),
     "grey": (0.60, 0.60, 0.60),
 }
-BACKGROUND = 0.95  # of a picture in colour, as in a shop; a grey picture is light on black
-GRAIN = 0.02  # standard deviation of the one thing that no factor tells, relative to the grey
-SIZES = range(28, 129)  # pixels
+BACKGROUND = 0.95  # of pictures in colour, as in a shop; grey pictures have a black background
+GRAIN = 0.02  # relative standard deviation of noise, the only part that no factor determines
+SIZES = (28, 128)  # the smallest and the largest side of a picture, in pixels
 BATCH = 256  # garments drawn at once: few enough for the cache
 
 
@@ -63,9 +62,10 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
     """Draw garments, the same ones for the same seed on every run and for every number of threads.
 
     Args:
-        count: N, at least 1. Every ten in a row show all ten classes, in random order, and a
-            smaller count gives the first of a larger one.
-        seed: Which wardrobe, at least 0. The shapes do not depend on `size` and `color`.
+        count: N, at least 1. Each ten garments in a row are of ten classes, in random order. A
+            smaller count gives the first garments of a larger one.
+        seed: The seed of the random numbers, at least 0. The shapes do not depend on `size` and
+            `color`.
         size: Height and width of the pictures, 28 to 128 pixels.
         color: Draw in colour on a light background, rather than in grey on black?
 
@@ -73,15 +73,15 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
         Images [N, C, size, size], labels [N] and factors [N, F], uniform in [0, 1].
 
     Raises:
-        TypeError: For an argument of another type.
-        ValueError: For a number outside its range.
+        TypeError: An argument has the wrong type.
+        ValueError: A number is outside its range.
     """
     count = require_int("count", count, least=1)
     seed = require_int("seed", seed, least=0)
     size = require_size(size)
     require("color", color, bool, "True or False")
-    decks = np.tile(np.arange(10), (-(-count // 10), 1))
-    labels = np.random.default_rng([seed, 0]).permuted(decks, axis=1).reshape(-1)[:count]
+    tens = np.tile(np.arange(10), (-(-count // 10), 1))
+    labels = np.random.default_rng([seed, 0]).permuted(tens, axis=1).reshape(-1)[:count]
     factors = np.random.default_rng([seed, 1]).random((count, len(FACTOR_NAMES)), np.float32)
     factors[~_HAS_FACTOR[labels]] = np.nan
     if color:
@@ -104,53 +104,22 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
 
 def require_size(size: object) -> int:
     """Return the side of a picture as an int; raise an error unless it is 28 to 128 pixels."""
-    side = require_int("size", size, least=SIZES[0])
-    if side not in SIZES:
-        raise ValueError(f"size: expected at most {SIZES[-1]}, got {side}")
-    return side
-
-
-def render(
-    label: int, factors: Float[Tensor, "batch factor"], size: int = 28
-) -> UInt8[Tensor, "batch channel size size"]:
-    """Draw garments of one class from given factors, without the grain of `draw_garments`.
-
-    Args:
-        label: The class, 0 to 9.
-        factors: [B, 14], or [B, 15] with "color" for pictures in colour; in [0, 1] where the class
-            has the factor, while the others may be NaN.
-        size: Height and width of the pictures, 28 to 128 pixels.
-
-    Raises:
-        ValueError: For another shape or range, or a label that is not in 0 to 9.
-    """
-    names = class_factors(label)
-    require_size(size)
-    count = len(FACTOR_NAMES)
-    if factors.dim() != 2 or factors.shape[1] not in (count, count + 1):
-        raise ValueError(
-            f"factors: expected shape [B, {count}] or [B, {count + 1}], got {list(factors.shape)}"
-        )
-    given = factors.detach().cpu().float().numpy()
-    used = np.concatenate([given[:, :count][:, _HAS_FACTOR[label]], given[:, count:]], axis=1)
-    if not ((used >= 0) & (used <= 1)).all():  # false for NaN, too
-        raise ValueError(f"factors: expected {', '.join(names)} in [0, 1], got some outside it")
-    return _as_images(_draw(label, given, size))
+    return require_int("size", size, *SIZES)
 
 
 def class_factors(label: int) -> list[str]:
     """Return the names of the factors that a class has, in the order of FACTOR_NAMES.
 
-    Raises a TypeError or a ValueError for a label that is not an int in 0 to 9.
+    Raises:
+        TypeError: label is not an int.
+        ValueError: label is not in 0 to 9.
     """
-    require_int("label", label, least=0)
-    if label >= len(CLASS_NAMES):
-        raise ValueError(f"label: expected at most {len(CLASS_NAMES) - 1}, got {label}")
+    require_int("label", label, 0, len(CLASS_NAMES) - 1)
     return [name for name, has in zip(FACTOR_NAMES, _HAS_FACTOR[label], strict=True) if has]
 
 
 def color_index(color: Float[Tensor, " garment"]) -> Int64[Tensor, " garment"]:
-    """Return the place in COLORS that each factor "color" stands for."""
+    """Return the index in COLORS for each value of the factor "color"."""
     return (color * len(COLORS)).long().clamp(0, len(COLORS) - 1)
 
 
@@ -181,7 +150,7 @@ def _as_images(pictures: Array) -> UInt8[Tensor, "batch channel size size"]:
     return torch.from_numpy((255 * np.clip(pictures, 0, 1) + 0.5).astype(np.uint8))
 
 
-# The classes: each function asks for the factors that its class has, as arrays [B, 1, 1].
+# One function draws each class. Its parameters are the factors of the class, arrays [B, 1, 1].
 # Clothes reach from `top`, where collar and shoulder meet, down to `bottom`.
 
 
@@ -408,7 +377,7 @@ _CLASSES: dict[str, Callable[..., Array]] = {
     "Ankle boot": _ankle_boot,
 }
 CLASS_NAMES = list(_CLASSES)  # in the order of Fashion-MNIST
-# a class has the factors that its function asks for
+# the factors of a class are the parameters of its function
 _HAS_FACTOR = np.array(
     [
         [name in inspect.signature(draw).parameters for name in FACTOR_NAMES]

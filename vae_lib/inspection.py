@@ -1,4 +1,4 @@
-"""What to check before training: too few pictures, blank ones, and the same one twice."""
+"""Check images before training: too few, blank, or in both the training and the test images."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from vae_lib._checks import require
 from vae_lib.data import Images
 from vae_lib.folder import held_out_of
 
-LEAST_TO_TRAIN, ENOUGH_TO_TEST = 12, 100  # what `fit` needs; what a useful interval needs
-BLANK = 3.0  # of 255: a picture whose pixels have a smaller standard deviation shows nothing
+LEAST_TO_TRAIN, ENOUGH_TO_TEST = 12, 100  # pictures that `fit` and that a useful interval need
+BLANK = 3.0  # of 255: a picture whose pixels have a smaller standard deviation is blank
 THUMBNAIL = 14  # pixels
 # The squared distance of two normalised thumbnails, 2 − 2 × their correlation. A photograph saved
 # at JPEG qualities 95 and 20 stays below 0.001; different garments of Fashion-MNIST and different
@@ -22,7 +22,7 @@ ROWS_AT_ONCE = 1000
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at: fine or not, in words, and the pictures or kinds concerned."""
+    """The result of one check: whether all is well, a sentence, and the pictures or classes."""
 
     fine: bool
     text: str
@@ -35,18 +35,18 @@ class Finding(NamedTuple):
 
 
 def inspect_images(images: Images) -> list[Finding]:
-    """Look for what would make training on these images, or testing with them, worthless.
+    """Look for problems that would spoil training on these images or testing with them.
 
-    A held-out picture is a duplicate where its thumbnail correlates almost perfectly with that of a
-    picture to learn from, as when a photograph is saved again at another JPEG quality. Where the
-    images were loaded with `trim=True`, the noise of a very low quality can hide a duplicate.
+    A held-out picture is a duplicate if its thumbnail correlates almost perfectly with that of a
+    training picture, as when a photograph is saved again at another JPEG quality. If the images
+    were loaded with `trim=True`, the noise of a very low quality can hide a duplicate.
 
     Returns:
-        Findings on the number of pictures, blank pictures, duplicates, and kinds with fewer than
-        two pictures. Print each to see it in words.
+        Findings on the number of pictures, blank pictures, duplicates, and classes with fewer than
+        two pictures. Print a finding to read it.
 
     Raises:
-        ValueError: There is no picture to learn from.
+        ValueError: There is no training picture.
     """
     require("images", images, Images, "Images")
     if len(images.train_images) == 0:
@@ -78,7 +78,7 @@ def _names(files: list[Path] | None, part: str, images: Tensor) -> list[str]:
 
 
 def _missing(counts: list[int]) -> int:
-    """Return how many pictures, added to the largest kind, make enough to train on."""
+    """Return how many pictures must be added to the largest class to have enough to train on."""
     counts = sorted(counts)
     missing = 0
     while sum(count - held_out_of(count) for count in counts) < LEAST_TO_TRAIN:
@@ -93,13 +93,13 @@ def _blank(names: list[str], images: Tensor) -> list[str]:
 
 
 def _same(train: Tensor, test: Tensor) -> list[tuple[int, int]]:
-    """Return the test pictures that are near a training picture, each with the nearest one."""
-    seen = _thumbnails(train)
+    """Return pairs of indices: a test picture, and the training picture that it duplicates."""
+    known = _thumbnails(train)
     pairs = []
     for start in range(0, len(test), ROWS_AT_ONCE):
-        asked = _thumbnails(test[start : start + ROWS_AT_ONCE])
-        likeness, nearest = (asked @ seen.T).max(dim=1)
-        for row in (2 - 2 * likeness < SAME).nonzero()[:, 0].tolist():
+        block = _thumbnails(test[start : start + ROWS_AT_ONCE])
+        correlation, nearest = (block @ known.T).max(dim=1)
+        for row in (2 - 2 * correlation < SAME).nonzero()[:, 0].tolist():
             pairs.append((start + row, int(nearest[row])))
     return pairs
 

@@ -1,7 +1,7 @@
-"""Any VAE: what retrieval needs of a model, and `adapt`, which makes it of two functions.
+"""`LatentModel`, the interface that a VAE needs for retrieval, and `adapt`, which provides it.
 
-Retrieval, the explorer and evaluation know a model only as a `LatentModel`. `elbo`,
-`importance_weighted_bound` and `fit` need its `likelihood` as well.
+Retrieval, the explorer and evaluation need only a `LatentModel`. `elbo`,
+`importance_weighted_bound` and `fit` need the method `likelihood` as well.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from vae_lib.pixels import as_unit_interval
 
 SPREADS = ("log_variance", "variance", "std")
 Shape = tuple[int, int, int]  # (C, H, W)
-ROUNDING = 1e-3  # how far pixels may lie outside [0, 1], as bfloat16 decoders place them
+ROUNDING = 1e-3  # how far outside [0, 1] a decoder's pixels may be, because bfloat16 rounds
 _LOCK = threading.Lock()
 _IN_USE: dict[nn.Module, tuple[int, bool]] = {}  # the number of users, and the mode to restore
 
@@ -130,7 +130,7 @@ def device_of(model: object) -> torch.device | None:
 def evaluation_mode(model: object) -> Iterator[None]:
     """Switch a module to evaluation mode, then each part of it back to the mode it was in.
 
-    In training mode, dropout changes every answer, and batch normalisation changes the model. Where
+    In training mode, dropout changes every answer, and batch normalisation changes the model. If
     several threads use one model, the last of them switches it back.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
@@ -138,7 +138,7 @@ def evaluation_mode(model: object) -> Iterator[None]:
         for module in modules:
             users, mode = _IN_USE.get(module, (0, module.training))
             _IN_USE[module] = users + 1, mode
-            if module.training:  # a look is cheap, while setting an attribute takes long
+            if module.training:  # because setting an attribute of a module is slow
                 module.training = False
     try:
         yield
@@ -160,9 +160,9 @@ def adapt(
     image_shape: Sequence[int],
     spread: Literal["log_variance", "variance", "std"] = "log_variance",
 ) -> "AdaptedModel":
-    """Make a `LatentModel` of a VAE that is given as two functions.
+    """Make a `LatentModel` from two functions, which encode and decode.
 
-    Both functions are tried once, on two test images, so that a mistake is found here.
+    Both functions are called once, with two test images, so that mistakes are found here.
 
     Args:
         encode: takes float images [B, C, H, W] in [0, 1]; returns a Normal, or the pair (mean,

@@ -1,4 +1,4 @@
-"""A wardrobe in use: ask with a picture, add and remove garments. Nothing is trained again."""
+"""Search with a new picture, and add or remove garments, without training again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -44,7 +44,7 @@ def search_picture(
 ) -> PictureSearch:
     """Encode a new picture and find the garments nearest to its mean, by each rule.
 
-    The picture is prepared as the pictures of `images` were: size, colour, polarity, trimming.
+    The picture is prepared in the same way as those of `images`: size, colour, polarity, trimming.
 
     Args:
         picture: A path, the bytes of a file, an open binary file, or a Pillow image.
@@ -52,7 +52,7 @@ def search_picture(
         rules: Names of rules, as `PosteriorIndex.search` takes them.
 
     Raises:
-        ValueError: Where the picture cannot be read, or for arguments that `search` refuses.
+        ValueError: The picture cannot be read, or `search` refuses an argument.
     """
     _require_parts(index, images)
     x = images.prepare(picture)
@@ -64,9 +64,19 @@ def search_picture(
 def add_garments(
     vae: LatentModel, index: PosteriorIndex, images: Images, pictures: Sequence[Source], kind: str
 ) -> tuple[PosteriorIndex, Images]:
-    """Return a larger index and its images, with new pictures of one kind as their last garments.
+    """Add pictures of one class: return a larger index and its images, with them at the end.
 
-    Only the new pictures are encoded. Raises a ValueError for no picture, and as `Images.prepare`.
+    Only the new pictures are encoded.
+
+    Args:
+        vae: The model that made the index.
+        index: The index of `images.train_images`.
+        images: The images to add to.
+        pictures: Paths, bytes of files, or open binary files; at least one.
+        kind: The name of the class, which may be new.
+
+    Raises:
+        ValueError: There is no picture; other errors as `Images.prepare`.
     """
     _require_parts(index, images)
     require("pictures", pictures, (list, tuple), "a list of pictures")
@@ -95,17 +105,21 @@ def add_garments(
 def remove_garments(
     index: PosteriorIndex, images: Images, garments: Sequence[int] | Tensor
 ) -> tuple[PosteriorIndex, Images]:
-    """Return a smaller index and its images, without some garments; the others keep their order.
+    """Remove garments: return a smaller index and its images, in the same order.
 
-    Raises a ValueError for a garment that is not in the index, and where none would stay.
+    Args:
+        index: The index of `images.train_images`.
+        images: The images to remove from.
+        garments: The indices of the garments to remove.
+
+    Raises:
+        ValueError: A garment is not in the index, or no garment would be left.
     """
     _require_parts(index, images)
     if isinstance(garments, (Tensor, np.ndarray)):
         garments = garments.tolist()
     require("garments", garments, (list, tuple), "a list of numbers")
-    numbers = [require_int("garments", garment, least=0) for garment in garments]
-    if numbers and max(numbers) >= len(index):
-        raise ValueError(f"garments: expected 0 to {len(index) - 1}, got {max(numbers)}")
+    numbers = [require_int("garments", garment, 0, len(index) - 1) for garment in garments]
     if len(set(numbers)) == len(index):
         raise ValueError(f"garments: expected at least one garment to stay, got all {len(index)}")
     keep = torch.ones(len(index), dtype=torch.bool, device="cpu")

@@ -1,14 +1,14 @@
-"""The shapes that garments are drawn with, at any size, many garments at once.
+"""The shapes that garments are drawn with, at any size, for many garments at once.
 
-A shape is its depth: how far inside its edge a point lies, negative outside. Lengths are in 28ths
-of the picture's side, whatever its size, so that a size of 28 makes them pixels.
+A shape is given by its depth at each point: the distance to its edge, negative outside. The unit of
+length is 1/28 of the picture's side: a pixel, if the side is 28.
 """
 
 from typing import Any
 
 import numpy as np
 
-Array = np.ndarray  # float32 [B, size, size], with 1 in place of what does not matter
+Array = np.ndarray  # float32 [B, size, size], or 1 in place of a dimension that does not matter
 Number = Any  # an Array, or one float for all
 Point = tuple[Number, Number]
 SIDE = 28
@@ -31,7 +31,7 @@ class Pen:
         self._sharpness = size / SIDE
 
     def inside(self, depth: Array) -> Array:
-        """Return the share of each pixel that a shape covers: its edge is one pixel soft."""
+        """Return the share of each pixel that a shape covers; its edge is one pixel wide."""
         return np.clip(depth * self._sharpness + 0.5, 0, 1)
 
     def paint(self, canvas: Number, depth: Array, grey: Number, shadow: float = 0.4) -> Array:
@@ -48,7 +48,7 @@ class Pen:
     def limb(
         self, start: Point, end: Point, radius: Number, end_radius: Number, x: Array | None = None
     ) -> tuple[Array, Array]:
-        """Return the depth of a tapering strip, and how far along it a pixel is, 0 to 1."""
+        """Return the depth of a tapering strip, and each pixel's position along it, 0 to 1."""
         x = self.x if x is None else x
         run, fall = end[0] - start[0], end[1] - start[1]
         length = np.sqrt(run * run + fall * fall)
@@ -73,7 +73,7 @@ class Pen:
     def sleeve(
         self, shoulder: Array, top: float, wrist: Point, radius: Array
     ) -> tuple[Array, Array]:
-        """Return the depth of a sleeve, and how far along it a pixel is."""
+        """Return the depth of a sleeve, and each pixel's position along it, 0 to 1."""
         return self.limb((shoulder - 1.6, top + 2.4), wrist, 1.0 + 0.7 * radius, radius, self.aside)
 
     def cloth(self, brightness: Array, half_width: Number) -> Array:
@@ -84,12 +84,12 @@ class Pen:
 
 
 def mix(low: Number, high: Number, share: Number) -> Array:
-    """Return the number that lies a share of the way from `low` to `high`."""
+    """Interpolate linearly: a share of 0 gives `low`, a share of 1 gives `high`."""
     return low + (high - low) * share
 
 
 def overlap(*depths: Array) -> Array:
-    """Return the depth of what all shapes have in common."""
+    """Return the depth of the intersection of shapes."""
     depth = depths[0]
     for other in depths[1:]:
         depth = np.minimum(depth, other)

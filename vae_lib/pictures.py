@@ -1,4 +1,4 @@
-"""One picture of any kind in, one garment out: grey and light on black, or in colour."""
+"""Turn a picture of any size and format into a garment: grey, light on black, or in colour."""
 
 import io
 import os
@@ -18,7 +18,7 @@ from vae_lib.garments import require_size
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 READ = "PNG, JPEG, WebP, GIF, TIFF, BMP or AVIF"
-FOREIGN = {  # what a file of another format begins with, after so many bytes
+FOREIGN = {  # formats that we do not read: an offset, and the bytes that files have there
     "HEIC": (4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")),
     "PDF": (0, (b"%PDF",)),
     "SVG": (0, (b"<svg", b"<?xml")),
@@ -29,10 +29,10 @@ FOREIGN = {  # what a file of another format begins with, after so many bytes
 }
 RAW_SUFFIXES = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"}
 MOST_PIXELS = 50_000_000  # a larger picture, unpacked, does not fit in a laptop's memory
-SHARPER = 4  # a JPEG is read with at least this many times the pixels, in each direction
-CLEARLY_DARK, CLEARLY_LIGHT = 64, 191  # of 255: backgrounds that leave no doubt
-FAINT = (4, 32)  # of 255: the least and most that a garment must differ from a noisy background
-TURNS = {  # what makes a picture upright, by its EXIF orientation
+SHARPER = 4  # a JPEG is decoded with at least this many times the garment's pixels on each side
+CLEARLY_DARK, CLEARLY_LIGHT = 64, 191  # of 255: a background outside these bounds is unambiguous
+FAINT = (4, 32)  # of 255: bounds of the difference that tells a garment from a noisy background
+TURNS = {  # the operation that turns a picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -47,20 +47,20 @@ Source = str | os.PathLike | bytes | BinaryIO
 
 
 class NotAPicture(ValueError):
-    """The file holds nothing that looks like a picture."""
+    """The file does not look like a picture at all."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a picture becomes a garment; the same for all pictures of a wardrobe.
+    """How a picture becomes a garment; it is the same for all pictures of a data set.
 
     Attributes:
         size: Height and width of the garment, 28 to 128 pixels.
         color: Keep the colours, and the background? Otherwise the garment is grey on black.
         invert: Swap light and dark? "auto" swaps where the background is light. Grey only.
         trim: Cut off the margin around the garment first, so that it fills the frame?
-        on_light: Whether most backgrounds in the folder are light, which then decides for the
-            medium grey ones, too; None where there is no folder.
+        on_light: Whether most backgrounds in the folder are light. Backgrounds of medium grey then
+            count as light, too. None if there is no folder.
     """
 
     size: int = 28
@@ -83,18 +83,19 @@ GREY_28 = Preparation()
 
 
 def open_picture(source: Source, side: int = 28) -> Image.Image:
-    """Read a picture, in mode RGBA, the way up that it was taken.
+    """Read a picture in mode RGBA, and turn it upright.
 
-    What the file holds counts, not what its name ends in; of an animation, the first frame. A large
-    JPEG comes smaller, but at least four times `side` pixels high and wide.
+    The format follows from the content of the file, not from its suffix. The first frame of an
+    animation is read. A large JPEG is decoded at a smaller size, but at least four times `side`.
 
     Args:
         source: A path, the bytes of a file, or an open binary file.
         side: Height and width that the garment will have, in pixels.
 
     Raises:
-        NotAPicture: A ValueError, for what is in no format of pictures.
-        ValueError: With the reason in a few words, for a picture that cannot be read.
+        NotAPicture: The file is in no format of pictures; this is a ValueError.
+        TypeError: The source has another type.
+        ValueError: The picture cannot be read; the message is the reason in a few words.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
@@ -110,7 +111,7 @@ def open_picture(source: Source, side: int = 28) -> Image.Image:
         if Path(source).suffix.lower() in RAW_SUFFIXES:  # many of them are TIFF files, too
             raise ValueError(_convert_first("camera RAW"))
     try:
-        with warnings.catch_warnings():  # about odd metadata, which do not matter here
+        with warnings.catch_warnings():  # about metadata that we do not use
             warnings.simplefilter("ignore")
             with Image.open(source, formats=FORMATS) as image:
                 image.draft(None, (SHARPER * side, SHARPER * side))
@@ -135,7 +136,7 @@ def _convert_first(name: str) -> str:
 
 
 def _foreign_format(source: str | BinaryIO) -> str | None:
-    """Return the name of another format of pictures that a file is in, if we know it."""
+    """Return the name of the file's format if it is one of `FOREIGN`, else None."""
     if isinstance(source, str):
         with open(source, "rb") as file:
             head = file.read(32)
@@ -149,10 +150,10 @@ def _foreign_format(source: str | BinaryIO) -> str | None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Undo how the camera was held (ImageOps would fail on notes that it can't write again)."""
+    """Turn a picture upright (ImageOps.exif_transpose fails if it cannot rewrite the EXIF data)."""
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the note is damaged, the pixels are sound
+    except Exception:  # damaged EXIF data; the pixels can be read
         turn = None
     return image if turn is None else image.transpose(turn)
 
@@ -163,9 +164,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     deep = np.asarray(image, np.float64)  # grey of 16 or 32 bits, which Pillow would clip at 255
     white = 65535 if image.mode.startswith("I") else 1.0
     grey = Image.fromarray((255 / max(white, deep.max()) * deep.clip(0)).astype(np.uint8))
-    see_through = image.info.get("transparency")  # the one grey that stands for "nothing here"
-    if see_through is not None:
-        grey.putalpha(Image.fromarray(np.where(deep == see_through, 0, 255).astype(np.uint8)))
+    transparent = image.info.get("transparency")  # the value of transparent pixels
+    if transparent is not None:
+        grey.putalpha(Image.fromarray(np.where(deep == transparent, 0, 255).astype(np.uint8)))
     return grey.convert("RGBA")
 
 
@@ -174,17 +175,20 @@ def as_garment(
 ) -> UInt8[Tensor, "channel size size"]:
     """Return a picture as the models take it: shrunk as a whole, in the middle of a square.
 
-    Raises a ValueError for a picture that is wholly transparent.
+    Raises:
+        ValueError: The picture is wholly transparent.
     """
-    return finished(*shrunk(image, how), how)
+    return to_square(*shrink(image, how), how)
 
 
-def shrunk(image: Image.Image, how: Preparation) -> tuple[Image.Image, float]:
-    """Return a picture with its longer side at `how.size`, and how light its background is.
+def shrink(image: Image.Image, how: Preparation) -> tuple[Image.Image, float]:
+    """Shrink a picture to a longer side of `how.size`, and measure its background's lightness.
 
-    The picture is in mode RGBA, or LA for grey; lightness runs from 0 to 255. Where the border is
-    transparent there is no background: a dark garment then counts as lying on white, a light one
-    on black. Raises a ValueError for a picture that is wholly transparent.
+    The picture is in mode RGBA, or LA for grey. The lightness runs from 0 to 255. If the border is
+    transparent, the background counts as white for a dark garment, and as black for a light one.
+
+    Raises:
+        ValueError: The picture is wholly transparent.
     """
     image = image.convert("RGBA")
     planes = np.asarray(_resized(image.convert("LA"), 28), np.float32)
@@ -198,15 +202,15 @@ def shrunk(image: Image.Image, how: Preparation) -> tuple[Image.Image, float]:
     return _resized(image if how.color else image.convert("LA"), how.size), float(lightness)
 
 
-def finished(
+def to_square(
     small: Image.Image, lightness: float, how: Preparation
 ) -> UInt8[Tensor, "channel size size"]:
-    """Return the two results of `shrunk` as a square garment, light and dark swapped if need be."""
+    """Make a square garment from the results of `shrink`; swap light and dark if necessary."""
     planes = np.asarray(small, np.float32)
     colors, alpha = planes[..., :-1], planes[..., -1:] / 255
     invert = is_on_light(lightness, how.on_light) if how.invert == "auto" else how.invert
     invert = invert and not how.color
-    below = 255.0 if invert or how.color else 0.0  # what shows through where a picture is clear
+    below = 255.0 if invert or how.color else 0.0  # what transparent pixels show
     pixels = below + alpha * (colors - below)
     if invert:
         pixels = 255 - pixels
@@ -220,14 +224,14 @@ def finished(
 
 
 def is_on_light(lightness: float, on_light: bool | None) -> bool:
-    """Tell whether a background is light; a medium grey one is what most of its folder are."""
+    """Return whether a background is light; medium grey counts as most of its folder do."""
     if on_light is None or not CLEARLY_DARK <= lightness <= CLEARLY_LIGHT:
         return lightness > 127.5
     return on_light
 
 
 def _border_color(planes: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
-    """Return the median colour of the border, or None where it is transparent."""
+    """Return the median colour of the border, or None if most of it is transparent."""
     border = np.ones(planes.shape[:2], bool)
     border[1:-1, 1:-1] = False
     opaque = border & (alpha[..., 0] > 0.5)
@@ -237,7 +241,7 @@ def _border_color(planes: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
 
 
 def _trimmed(image: Image.Image) -> Image.Image:
-    """Return a picture without its empty margin: the rows and columns that are background only."""
+    """Cut off the margin: the outer rows and columns that contain only background."""
     planes = np.asarray(_resized(image, min(448, max(image.size))), np.float32)
     colors, alpha = planes[..., :3], planes[..., 3:] / 255
     empty = _border_color(colors, alpha)
@@ -257,8 +261,8 @@ def _trimmed(image: Image.Image) -> Image.Image:
 
 
 def _resized(image: Image.Image, side: int) -> Image.Image:
-    """Return a picture with its longer side of `side` pixels."""
+    """Resize a picture to a longer side of `side` pixels."""
     scale = side / max(image.size)
     width, height = (max(1, round(scale * edge)) for edge in image.size)
-    # Pillow weighs the colours by the opacity here, so what is transparent lends no colour
+    # Pillow weights colours by opacity here, so transparent pixels have no influence
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3)

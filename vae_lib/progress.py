@@ -16,7 +16,7 @@ class _NotebookBar(tqdm):
     """A tqdm bar that replaces its text in place in a notebook's output.
 
     It begins and ends as the same line, without times, so that the stored output is the same in
-    every run. A widget would be dead when the notebook is opened again.
+    every run. A widget would not work when the notebook is opened again.
     """
 
     disable: bool

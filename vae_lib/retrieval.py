@@ -1,18 +1,15 @@
 """Exact search for the garments nearest to z by every rule, the round trip, and the gate."""
 
-import numbers
-import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from vae_lib._checks import require, require_int
+from vae_lib._checks import require, require_int, require_number, require_one_of
 from vae_lib.latent_model import LatentModel, device_of, evaluation_mode, require_model
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
 from vae_lib.rules import RANKINGS, RULES
@@ -122,8 +119,7 @@ class Neighbors:
         rule = parts[0].rule
         shifted = [part.indices + start for part, start in zip(parts, starts, strict=True)]
         indices, scores = torch.cat(shifted, -1), torch.cat([part.scores for part in parts], -1)
-        if not 1 <= k <= indices.shape[-1]:
-            raise ValueError(f"k: expected 1 to {indices.shape[-1]}, got {k}")
+        k = require_int("k", k, 1, indices.shape[-1])
         indices, scores = best_of(indices, scores, k, RULES[rule].larger_is_better)
         if rule != "likelihood":
             return cls(indices, scores, rule)
@@ -202,21 +198,9 @@ class PosteriorIndex:
         m2 = squared_distances(z, self.posteriors.mean, formula.scale)
         return _reported(formula.scores(m2, -self.posteriors.log_normalizer), rule)
 
-    def _require_k(self, k: SupportsIndex) -> int:
-        if isinstance(k, bool) or not hasattr(k, "__index__"):
-            raise TypeError(f"k: expected an int, got {type(k).__name__}")
-        if not 1 <= operator.index(k) <= len(self):
-            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
-        return operator.index(k)
-
     def _formula(self, rule: str, nu: float = 1.0) -> Formula:
-        if rule not in RANKINGS:
-            known = ", ".join(map(repr, RANKINGS))
-            raise ValueError(f"rule: expected one of {known}, got {rule!r}")
-        require("nu", nu, numbers.Real, "a number")
-        if not NU[0] <= nu <= NU[1]:
-            raise ValueError(f"nu: expected a number from {NU[0]:g} to {NU[1]:g}, got {nu!r}")
-        return formula_of(rule, self.posteriors, self.rms_std, float(nu))
+        require_one_of("rule", RANKINGS, rule)
+        return formula_of(rule, self.posteriors, self.rms_std, require_number("nu", nu, *NU))
 
     def search(
         self,
@@ -255,7 +239,7 @@ class PosteriorIndex:
             ValueError: z has the wrong width or is not finite, k is outside 1 to N, or the rule is
                 unknown.
         """
-        k, formula = self._require_k(k), self._formula(rule, nu)
+        k, formula = require_int("k", k, 1, len(self)), self._formula(rule, nu)
         require_int("threads", threads, least=1)
         queries = as_queries(z, self.latent_dim, self.posteriors.mean.device)
         indices, scores, _ = self.searcher.best(queries, k, formula, threads=threads)
@@ -357,7 +341,7 @@ def gated_search(vae: LatentModel, index: PosteriorIndex, z: object, k: int = 10
     """
     require_model(vae, *NEEDED)
     require("index", index, PosteriorIndex, "a PosteriorIndex")
-    k, formula = index._require_k(k), index._formula("likelihood")
+    k, formula = require_int("k", k, 1, len(index)), index._formula("likelihood")
     device = index.posteriors.mean.device
     queries = as_queries(z, index.latent_dim, device)
     indices, scores, m2 = index.searcher.best(queries, k, formula, nearest=True)

@@ -10,7 +10,7 @@ import torch
 def one_thread() -> Iterator[None]:
     """Run a block on one CPU thread, then restore torch's number of threads.
 
-    With layers as small as ours, two threads lose more time waiting for each other than they save.
+    For small layers, two threads lose more time waiting for each other than they save.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor, nn
 
-from vae_lib._checks import require, require_int, require_number
+from vae_lib._checks import require, require_int, require_number, require_one_of
 from vae_lib._files import as_path
 from vae_lib.checkpoint import History, load_checkpoint, save_checkpoint
 from vae_lib.data import Images
@@ -111,8 +111,7 @@ def fit(
         raise ValueError(f"images: expected at least {HELD_OUT}, got {len(pixels)}")
     for name, value in (("progress", progress), ("bfloat16", bfloat16)):
         require(name, value, bool, "True or False")
-    if on_interrupt not in ("raise", "return"):
-        raise ValueError(f"on_interrupt: expected 'raise' or 'return', got {on_interrupt!r}")
+    require_one_of("on_interrupt", ("raise", "return"), on_interrupt)
     settings = _Settings(
         latent_dim=require_int("vae.latent_dim", vae.latent_dim, least=1),
         images=len(pixels),

@@ -1,6 +1,6 @@
-"""Figures of the notebooks: one style, the same colour for the same rule, alt text with each.
+"""Figures of the notebooks, all in one style, with one colour for each rule and with alt text.
 
-Importing this package sets matplotlib's style for the whole notebook. The library never does.
+Importing this package sets matplotlib's style for the whole notebook. The library never does that.
 """
 
 import base64
@@ -21,7 +21,7 @@ plt.style.use(STYLE)
 
 
 def show(figure: Figure, alt: str, vector: bool = False) -> None:
-    """Display a figure as the cell's output, with `alt` as its text for those who cannot see it.
+    """Display a figure as the cell's output, with the alternative text `alt`.
 
     Args:
         figure: the figure, which is closed afterwards.
@@ -45,7 +45,7 @@ def show(figure: Figure, alt: str, vector: bool = False) -> None:
 
 
 def svg_text(figure: Figure, alt: str) -> str:
-    """Return a figure as an <svg> element that carries its text; the same figure, the same SVG."""
+    """Return a figure as an <svg> element with its alt text, the same one in every run."""
     buffer = io.StringIO()
     with plt.rc_context({"svg.hashsalt": "vae_course"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

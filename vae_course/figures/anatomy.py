@@ -1,4 +1,4 @@
-"""The picture of the whole VAE: x → encoder → (μ, σ) → z = μ + σ ⊙ ε → decoder → p."""
+"""A drawing of the whole VAE: x → encoder → (μ, σ) → z = μ + σ ⊙ ε → decoder → p."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pictures of notebook 03: clouds, spreads, a map, lengths, and whether σ can be trusted."""
+"""Figures of notebook 03: posteriors, σ by dimension, a map, lengths of z, and checks of σ."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ CLASS_COLORS = (
 
 
 def latent(dimension: int) -> str:
-    """Return a dimension's name as it stands on an axis: counted from 1, as the sliders are."""
+    """Return a dimension's name for an axis, counted from 1 as on the sliders."""
     return f"$z_{{{dimension + 1}}}$"
 
 
@@ -34,7 +34,7 @@ def cloud(
     draws: Float[Tensor, "draw 2"],
     dimensions: Sequence[int],
 ) -> Figure:
-    """Return the draws of one garment among the means of all, and once more close by."""
+    """Return a figure of one garment's draws among the means of all, with an enlarged detail."""
     figure, (far, near) = plt.subplots(1, 2, figsize=(9.6, 4.8))
     for axes, dots in ((far, 1), (near, 7)):
         axes.scatter(*everyone[:8000].T, s=dots, color=FAINT, label="μ of other garments")
@@ -55,7 +55,7 @@ def cloud(
 
 
 def spreads(std: Float[Tensor, "garment latent"]) -> Figure:
-    """Return for each dimension where the σ of the garments lie: median, half, and 90 % of them."""
+    """Return a figure of σ by dimension: the median, and the range of half and 90 % of garments."""
     figure, axes = plt.subplots(figsize=(8, 3.8))
     levels = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
     for dimension, column in enumerate(std.T):
@@ -78,7 +78,7 @@ def spreads(std: Float[Tensor, "garment latent"]) -> Figure:
 def predicted_against_actual(
     predicted: Float[Tensor, "garment latent"], actual: Float[Tensor, "garment latent"]
 ) -> Figure:
-    """Return σ as the decoder predicts it against σ as the encoder gives it, a dot for each."""
+    """Return a scatter plot of σ predicted from the decoder against σ from the encoder."""
     figure, axes = plt.subplots(figsize=(5, 4.6))
     axes.scatter(predicted.flatten(), actual.flatten(), s=5, color=OTHER, alpha=0.35, linewidth=0)
     ends = [0.8 * actual.min().item(), 1.2]
@@ -99,10 +99,10 @@ def latent_map(
     labels: Int64[Tensor, " garment"],
     class_names: Sequence[str],
 ) -> Figure:
-    """Return the plane of a 2-D model: every garment's μ, and a window with ellipses at 1 σ.
+    """Return a figure of a latent plane: every garment's μ, and a detail with ellipses of 1 σ.
 
-    In the window 32 garments get their ellipse, those that keep most distance from each other. A
-    line leads from 14 of the ellipses to the garment's picture at the side.
+    The detail shows the ellipses of 32 garments that are far from each other. Lines lead from 14
+    of the ellipses to the pictures of their garments.
     """
     figure, (whole, window) = plt.subplots(1, 2, figsize=(10, 5.7))
     mean = posteriors.mean

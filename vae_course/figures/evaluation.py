@@ -1,4 +1,4 @@
-"""The pictures of notebook 05: how often a rule is right, how far its answers are, and where."""
+"""Figures of notebook 05: how often each rule is right, and how far away its answers are."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ INK, GREY = "black", "#777777"
 
 
 def color_of(rule: str) -> str:
-    """Return the colour of a rule of the table; grey for those that the course does not keep."""
+    """Return the colour of a rule; grey for the rules that only `evaluate` has."""
     return RULE_COLORS.get("round trip" if rule.endswith("round trip") else rule, GREY)
 
 
@@ -30,7 +30,7 @@ def _bar(axes: Axes, x: float, estimate: Estimate, color: str, **style: Any) -> 
 
 
 def ladder(estimates: Mapping[str, Estimate]) -> Figure:
-    """Return recall@1 of one rule after the other, and in points what each adds to the last."""
+    """Return a figure of recall@1 of several rules, and the points that each adds to the last."""
     figure, axes = plt.subplots(figsize=(8, 3.8))
     values = [100 * estimate.value for estimate in estimates.values()]
     for place, (rule, estimate) in enumerate(estimates.items()):
@@ -52,7 +52,7 @@ def ladder(estimates: Mapping[str, Estimate]) -> Figure:
 
 
 def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    """Return the share of hits against the probability that was said, a dot for each bin."""
+    """Return a plot of the observed share of hits against the predicted probability, by bin."""
     figure, axes = plt.subplots(figsize=(4.8, 4.4))
     for each in bins:
         _bar(axes, each.probability, each.hits, RULE_COLORS["likelihood"])
@@ -64,7 +64,7 @@ def reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
 
 
 def distances_by_source(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
-    """Return the pixel distance of each rule for z from every source, with the floor below."""
+    """Return a figure of each rule's pixel distance by source of z, with the smallest possible."""
     sources = evaluation.sources
     figure, axes = plt.subplots(figsize=(9, 4.4))
     for number, rule in enumerate([*rules, "pixel-nearest"]):
@@ -85,7 +85,7 @@ def distances_by_source(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
 
 
 def price(evaluation: Evaluation, rules: Sequence[str]) -> Figure:
-    """Return what each rule reaches far away against what it costs nearby, a dot for each rule."""
+    """Return a plot of each rule's result for far z against its cost in recall for near z."""
     figure, axes = plt.subplots(figsize=(8.4, 4.8))
     dots: list[tuple[float, float]] = []
     for rule in rules:

@@ -1,4 +1,4 @@
-"""The pictures of notebook 07: a folder's pictures, how training went, and whose σ counts."""
+"""Figures of notebook 07: the pictures of a folder, the training, and rules with their own σ."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

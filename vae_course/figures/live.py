@@ -1,4 +1,4 @@
-"""A figure with sliders: it is drawn anew as they move, and leaves a static picture behind."""
+"""A figure with sliders, which is redrawn when they move and stored as a static picture."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from vae_lib.figures import png_bytes
 
 
 class LiveFigure(widgets.VBox):
-    """Sliders over a figure, and under it a sentence that says what it shows.
+    """Sliders above a figure, and below it a sentence that describes it.
 
-    Where no kernel runs, the figure as it stood is shown with the sentence as its alt text.
+    Without a kernel, readers see the stored figure, with the sentence as its alt text.
 
     Args:
         controls: for each argument of `draw` and `describe`, the widget whose `value` it takes.

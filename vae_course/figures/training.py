@@ -1,4 +1,4 @@
-"""The pictures of notebook 02: loss curves, where the nats go, the latent plane, and sliders."""
+"""Figures of notebook 02: loss curves, the parts of −ELBO, the latent plane, and sliders."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The pictures of notebook 01: Gaussians, bounds, and which garment wins where."""
+"""Figures of notebook 01: Gaussians, bounds, and the nearest garment at each point of a plane."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

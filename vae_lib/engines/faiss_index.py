@@ -60,9 +60,7 @@ class FaissIndex:
         """
         import_faiss()
         seed = require_int("seed", seed, least=0)
-        cells = require_int("cells", cells, least=1)
-        if cells > len(posteriors):
-            raise ValueError(f"cells: expected 1 to {len(posteriors)}, got {cells}")
+        cells = require_int("cells", cells, 1, len(posteriors))
         self._set_posteriors(posteriors)
         self._build(self._cells_by_k_means(cells, seed))
 
@@ -133,17 +131,14 @@ class FaissIndex:
 
     @nprobe.setter
     def nprobe(self, number: int) -> None:
-        number = require_int("nprobe", number, least=0)
-        if not 1 <= number <= self.cells:
-            raise ValueError(f"nprobe: expected 1 to the number of cells, {self.cells}")
-        self.index.nprobe = number
+        self.index.nprobe = require_int("nprobe", number, 1, self.cells)
 
     def search(self, z: object, k: int = 10) -> Neighbors:
         """Return the k best garments in the cells searched; as `PosteriorIndex.search`.
 
         The scores are exact, but garments that belong in the answer may be missing.
         """
-        k = self.exact._require_k(k)
+        k = require_int("k", k, 1, len(self))
         queries = as_queries(z, self.exact.latent_dim, self.exact.posteriors.mean.device)
         wanted = min(k + SPARE, len(self))
         _, found = self.index.search(self.lifting.vectors(queries).cpu().numpy(), wanted)

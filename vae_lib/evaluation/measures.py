@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from scipy import stats
 from torch import Tensor
 
+from vae_lib._checks import require_int
 from vae_lib.pixels import as_unit_interval
 
 Z95 = 1.959964  # the 97.5 % quantile of a standard normal
@@ -81,7 +82,7 @@ def rate(hits: Bool[Tensor, " query"]) -> Estimate:
 def average_share(shares: Float[Tensor, " query"]) -> Estimate:
     """Return the mean of values in [0, 1] with a bootstrap interval, which stays within [0, 1].
 
-    Where all values are equal the bootstrap knows no spread, and the interval is that of `rate`.
+    If all values are equal, a bootstrap interval would have no width; it is then that of `rate`.
 
     Args:
         shares: one number for each query, such as the share of its answers that are right, [Q].
@@ -125,8 +126,7 @@ def hits(
     Raises:
         ValueError: if k is not between 1 and K.
     """
-    if not 1 <= k <= indices.shape[1]:
-        raise ValueError(f"k: expected 1 to {indices.shape[1]} (the garments returned), got {k}")
+    require_int("k", k, 1, indices.shape[1])
     return (indices[:, :k] == garment[:, None]).any(dim=1)
 
 

@@ -53,11 +53,6 @@ Move = Callable[[Wardrobe, Tensor], Tensor]  # z [Q, d] -> z [Q, d]
 Rule = Callable[[Wardrobe, Tensor, int], Neighbors]  # z [Q, d], k -> the k best garments
 
 
-def stay(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
-    """Return z unchanged."""
-    return z
-
-
 def shorten(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
     """Shorten each z longer than √d to √d, the typical length of a draw from the prior."""
     length = z.norm(dim=1, keepdim=True)

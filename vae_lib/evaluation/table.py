@@ -149,8 +149,7 @@ def evaluate(
         ValueError: if a rule is unknown, or queries < 2.
     """
     rules = list(rules)
-    if unknown := set(rules) - set(RULES):
-        raise ValueError(f"rules: expected some of {', '.join(map(repr, RULES))}, got {unknown}")
+    require_one_of("rules", RULES, *rules)
     queries = require_int("queries", queries, least=2)
     seed = require_int("seed", seed, least=0)
     sources = all_sources(wardrobe.vae, wardrobe.index.posteriors, wardrobe.images)

@@ -1,4 +1,4 @@
-"""ipywidgets' slider, with what it lacks for this instrument."""
+"""A slider that does not confuse its own messages with those of a person."""
 
 import time
 from collections import deque
@@ -12,14 +12,15 @@ ECHO_SECONDS = 10.0  # how long the front end may take to send a superseded valu
 
 
 class EchoProofSlider(widgets.FloatSlider):
-    """A FloatSlider that tells a person's move from its own echo.
+    """A FloatSlider that distinguishes a person's moves from echoes of its own values.
 
-    The front end rounds every value it is given to the slider's steps, and sends the rounded value
-    back as if a person had moved the slider. That would round z, or, arriving late, undo a change.
+    The front end rounds every value that it receives to the slider's steps, and sends the rounded
+    value back as if a person had moved the slider. Such an echo would round z, or undo a later
+    change.
     """
 
     def __init__(self, **options: Any):
-        # what the front end may still send back, and since when
+        # values that the front end may still send back, with the times when they were set
         self._placed: deque[tuple[float, float]] = deque(maxlen=64)
         super().__init__(**options)
 
@@ -31,8 +32,8 @@ class EchoProofSlider(widgets.FloatSlider):
     def rescale(self, before: Scale, after: Scale, value: float) -> None:
         """Set the value together with another scale.
 
-        In three messages: the front end looks at the value before it looks at the scale, and would
-        push it between the old ends. So the scale is first widened until it holds both values.
+        This takes three messages, because the front end reads the value before the scale and would
+        clamp it to the old ends. The scale is first widened until it contains both values.
         """
         with self.hold_sync():
             self.min, self.max = min(before.low, after.low), max(before.high, after.high)
@@ -42,13 +43,13 @@ class EchoProofSlider(widgets.FloatSlider):
             self.min, self.max, self.step = after.low, after.high, after.step
 
     def set_state(self, sync_data: dict) -> None:
-        """Take what the front end sends, unless it is an echo."""
+        """Accept a message of the front end, unless it is an echo."""
         value = sync_data.get("value")
         if value is not None:
             while len(self._placed) > 1 and time.monotonic() - self._placed[0][1] > ECHO_SECONDS:
                 self._placed.popleft()
             near = [abs(value - placed) <= 0.51 * self.step for placed, _ in self._placed]
-            if any(near):  # and what was placed before it will not come back any more
+            if any(near):  # no value that was set before this one will come back any more
                 while len(self._placed) > len(near) - near.index(True):
                     self._placed.popleft()
                 sync_data = {name: sync_data[name] for name in sync_data if name != "value"}

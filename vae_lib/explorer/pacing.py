@@ -1,4 +1,4 @@
-"""One redraw per change; and where redraws are slow, one for all the changes that waited."""
+"""One redraw for each change or, if redraws are slow, one for all waiting changes."""
 
 import asyncio
 import time
@@ -11,11 +11,11 @@ PAUSE = 0.05  # seconds in which the messages that waited for a slow redraw are 
 class Pacer:
     """Calls `redraw` when the picture is out of date.
 
-    A front end sends the next position of a slider when the kernel has done with the last one, so
-    we redraw at once, within the message: the front end is never sent more than it can show. But
-    ten sliders, or a key held down on a button, send without waiting. Their messages queue up in
-    the kernel while a slow model works, and only the newest deserves a picture. So a change that
-    comes directly after a slow redraw waits a moment, for others that may stand in the queue.
+    A front end sends the next position of a slider after the kernel has processed the last one.
+    Therefore we redraw at once, while processing the message, and never send more than the front
+    end can show. But ten sliders, or a key held down on a button, send without waiting. Their
+    messages queue up in the kernel while a slow model computes, and only the newest needs a
+    picture. So a change directly after a slow redraw waits a moment for others in the queue.
     """
 
     def __init__(self, redraw: Callable[[], None]):
@@ -24,7 +24,7 @@ class Pacer:
         self._ended = self._seconds = 0.0  # of the last redraw
 
     def change(self) -> None:
-        """Redraw now, or with others soon."""
+        """Redraw now, or soon and together with other changes."""
         if self._due is not None:
             return  # the redraw that is due shows this change too
         loop = _running_loop()
@@ -35,7 +35,7 @@ class Pacer:
             self._now()
 
     def finish(self) -> None:
-        """Redraw now if a change still waits for it."""
+        """Redraw now if a change is waiting."""
         if self._due is not None:
             self._due.cancel()
             self._due = None

@@ -1,4 +1,4 @@
-"""Everything that a person can move, type into or press, in its place."""
+"""The controls of the explorer and their layout."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +16,8 @@ from vae_lib.explorer.state import DIGITS, ROW_RULES, z_for_the_eye
 from vae_lib.figures import RULE_COLORS
 from vae_lib.rules import RULES
 
-SLIDER_DIGITS = 9  # a slider means 0.05 where the front end computes 0.04999999999999982
-STRONGEST = 16  # sliders that are always shown; where there are more, the others wait for a button
+SLIDER_DIGITS = 9  # the front end computes 0.04999999999999982 for a slider at 0.05
+STRONGEST = 16  # sliders that are always shown; a button shows the others
 HERE = Path(__file__).parent
 TICKS = {  # a Checkbox shows no tooltip beside its description, so explorer.js sets these
     **{name: rule.summary for name, rule in RULES.items()},
@@ -54,7 +54,7 @@ BUTTONS = {
 
 
 class Panel:
-    """The controls. Its own changes to them, in `show`, call nobody back."""
+    """The controls. Changes that `show` makes to them cause no callback."""
 
     def __init__(self, explorer: Any, kl_per_dimension: list[float], unused: list[bool]):
         """Build the controls.
@@ -87,7 +87,7 @@ class Panel:
         self.rule_boxes = {rule: self._tick(rule, ticked) for rule in ROW_RULES}
         self.percentile_box = self._tick("percentiles", partial(setattr, explorer, "percentiles"))
         self.number_box = self._tick("numbers", self._numbers_ticked)
-        # the dimensions that say most come first: down the left column, then the right one
+        # the dimensions with the largest KL come first: down the left column, then the right one
         self.order = sorted(dimensions, key=lambda j: -kl_per_dimension[j])
         show = widgets.HBox([self.number_box, self.percentile_box]).add_class("vae-wrap")
         side = widgets.VBox([self.picture, widgets.VBox([self.status, show])])
@@ -97,7 +97,7 @@ class Panel:
         self._strength = {f"z{j + 1}": kl_per_dimension[j] for j in dimensions}
 
     def show(self, z: Sequence[float], scale: Scale, rules: Iterable[str]) -> None:
-        """Set every control to where it belongs; what stands there already is not sent again."""
+        """Set every control to the current state; values that are unchanged are not sent again."""
         self._showing = True
         for j, (value, slider, entry) in enumerate(zip(z, self.sliders, self.entries, strict=True)):
             if scale is not self._scale:
@@ -121,7 +121,7 @@ class Panel:
         self.message.value = escape(message)
 
     def looks(self) -> widgets.HTML:
-        """Return the widget with the style sheet, and with a script for what ipywidgets lacks."""
+        """Return the widget with the style sheet, and with a script that extends ipywidgets."""
         css = (HERE / "explorer.css").read_text(encoding="utf-8")
         script = (HERE / "explorer.js").read_text(encoding="utf-8")
         most = max(*self._strength.values(), 1e-9)

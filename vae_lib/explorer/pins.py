@@ -18,7 +18,7 @@ class Pins:
     """Cards for A and B, and between them a slider from one to the other."""
 
     def __init__(self, pictures: Thumbnails, go: Callable[[list[float]], None]):
-        """Take the training pictures, and what to call with the z of a step of the walk."""
+        """Take the training pictures, and a function to call with each z of the walk."""
         self._pictures, self._go = pictures, go
         self._z: dict[str, Tensor] = {}
         self.cards = {name: widgets.HTML().add_class("vae-card") for name in "AB"}
@@ -36,7 +36,7 @@ class Pins:
         self.view.add_class("vae-pins").layout.display = "none"
 
     def pin(self, name: str, z: list[float], decoded: Tensor, answer: Answer) -> None:
-        """Keep a code as A or B, and show what it decodes to and who is nearest."""
+        """Keep a code as A or B, and show its picture and its nearest garments."""
         self._z[name] = torch.tensor(z, dtype=torch.float64, device="cpu")
         rows = ""
         for rule, neighbors in answer.neighbors.items():

@@ -1,4 +1,4 @@
-"""A map of a latent plane: which class of garment wins where, by two rules."""
+"""A map of a latent plane: the class of the nearest garment at each point, by two rules."""
 
 from collections.abc import Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Codes worth looking at."""
+"""Codes z that show what is special about the rules."""
 
 import torch
 from jaxtyping import Float
@@ -6,11 +6,14 @@ from torch import Tensor
 
 from vae_lib.retrieval import PosteriorIndex
 
-TRIED = 64  # draws, of which the most telling one is taken
+TRIED = 64  # candidates, of which the clearest one is returned
 
 
 def rules_disagree(index: PosteriorIndex, generator: torch.Generator) -> Float[Tensor, " latent"]:
-    """Return the draw from a posterior for which likelihood and Euclidean share fewest of ten."""
+    """Return the draw for which the two rules have the fewest of ten garments in common.
+
+    The draws are from posteriors; the rules are likelihood and Euclidean distance.
+    """
     garments = torch.randint(len(index), (TRIED,), generator=generator, device="cpu")
     q = index.posteriors
     eps = torch.randn(TRIED, index.latent_dim, generator=generator, device="cpu")
@@ -24,7 +27,10 @@ def rules_disagree(index: PosteriorIndex, generator: torch.Generator) -> Float[T
 def far_but_certain(
     index: PosteriorIndex, limit: float, generator: torch.Generator
 ) -> Float[Tensor, " latent"]:
-    """Return a z within ±limit with the largest p of its winner, among those far from all."""
+    """Return the z with the most probable first garment among draws within ±limit.
+
+    Draws that are not familiar, so far from all garments, take precedence.
+    """
     z = limit * (2 * torch.rand(TRIED, index.latent_dim, generator=generator, device="cpu") - 1)
     found = index.search(z, 1)
     assert found.probabilities is not None  # the rule is the likelihood

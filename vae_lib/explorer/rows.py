@@ -1,4 +1,4 @@
-"""What the explorer says as HTML: near or far, and the rows of nearest garments."""
+"""The explorer's output as HTML: whether z is near or far, and the rows of nearest garments."""
 
 import html
 import json
@@ -22,7 +22,7 @@ ROW_NAMES = {
 
 
 def rule_color(rule: str) -> str:
-    """Return a rule's colour in CSS; what is black in figures is white on a dark page."""
+    """Return a rule's colour in CSS; the colour that is black in figures is white on dark pages."""
     color = RULE_COLORS[rule]
     return "var(--jp-ui-font-color0)" if color == "#000000" else color
 
@@ -33,13 +33,13 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def percent(probability: float) -> str:
-    """Return a probability in per cent; a small one is never said to be 0."""
+    """Return a probability in per cent; a small one is never shown as 0."""
     return "< 0.1 %" if probability < 0.0005 else f"{100 * probability:.1f} %"
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands under a garment: its class, and its score by the rule of its row."""
+    """The text under a garment: its class, and its score by the rule of its row."""
 
     garment: int
     class_name: str
@@ -57,7 +57,7 @@ class Caption:
 def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
     """Return a caption for each garment of a row."""
     scores, unit = neighbors.scores.tolist(), RULES[neighbors.rule].unit
-    # a large number gets a digit less: ten captions stand side by side
+    # a large number has one digit less, because ten captions have to fit side by side
     if unit == "distance":
         texts = [(unit, number(score, 2 if score < 10 else 1), "") for score in scores]
     else:
@@ -72,7 +72,7 @@ def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
 
 
 def title(rule: str, answer: Answer) -> str:
-    """Return what a row shows, in words."""
+    """Return the title of a row."""
     text = f"Nearest by {ROW_NAMES[rule]}"
     if rule == "gate":
         where = "at z, which is near" if answer.familiar else "after a round trip, since z is far"
@@ -81,20 +81,20 @@ def title(rule: str, answer: Answer) -> str:
 
 
 def overlap(answer: Answer) -> str:
-    """Return how many garments the rows have in common, in words; there are at least two rows."""
+    """Return a sentence that counts the garments common to all rows, at least two rows."""
     shown = len(next(iter(answer.neighbors.values())).indices)
     rows = len(answer.neighbors)
     return f"{len(answer.shared)} of {shown} in common{f' to all {rows} rows' if rows > 2 else ''}."
 
 
 def nearness(answer: Answer) -> str:
-    """Return in words whether a garment lies near z: this depends on the index, not the model."""
+    """Return a sentence that says whether a garment is near z, which depends only on the index."""
     start = "A" if answer.familiar else "No"
     return f"{start} garment of this wardrobe lies near."
 
 
 def familiarity(answer: Answer) -> str:
-    """Return the numbers behind `nearness`."""
+    """Return a sentence with the numbers on which `nearness` is based."""
     sign = "<" if answer.familiar else "≥"
     return (
         f"Smallest Mahalanobis² {number(answer.mahalanobis2, 1)} {sign} "
@@ -103,7 +103,7 @@ def familiarity(answer: Answer) -> str:
 
 
 def winners(answer: Answer, images: Images) -> str:
-    """Return the first garment of each row with its score, in words."""
+    """Return a sentence with the first garment of each row and its score."""
     firsts = [
         f"{ROW_NAMES[rule]}: {first.text}"
         for rule, neighbors in answer.neighbors.items()
@@ -113,7 +113,7 @@ def winners(answer: Answer, images: Images) -> str:
 
 
 def status_html(answer: Answer) -> str:
-    """Return the badge beside the picture: near or far in words, and the numbers behind it."""
+    """Return the badge beside the picture: whether z is near or far, and the numbers for it."""
     kind = "near" if answer.familiar else "far"
     return (
         f'<div class="vae-status-badge vae-{kind}">{nearness(answer)}</div>'
@@ -126,8 +126,8 @@ def rows_html(
 ) -> str:
     """Return all rows, and links between garments that are in each of them.
 
-    A shared garment has a frame, and carries in every row the place that it has in the first one.
-    Each garment carries what explorer.js draws on the sliders when a person points at it.
+    A garment in every row has a frame, and its number is its place in the first row. Each garment
+    has attributes with its posterior, which explorer.js draws on the sliders under the mouse.
     """
     shared, parts = answer.shared, []
     for rule, neighbors in answer.neighbors.items():
@@ -147,10 +147,10 @@ def rows_html(
 
 
 def marks_of(answer: Answer, index: PosteriorIndex, rule: str, scale: Scale) -> Iterable[str]:
-    """Yield for each garment of a row, as JSON, what its posterior is in each dimension.
+    """Yield the posterior of each garment of a row as JSON.
 
-    That is, by dimension, the places of μ − σ, μ and μ + σ on the slider in per cent, and the part
-    of the score that comes from it.
+    It gives for each dimension the places of μ − σ, μ and μ + σ on the slider in per cent, and the
+    part of the score that comes from this dimension.
     """
     garments = answer.neighbors[rule].indices
     q = index.posteriors

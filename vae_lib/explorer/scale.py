@@ -1,4 +1,4 @@
-"""What a slider's place means: z itself, or its percentile under the prior."""
+"""The scale of the sliders: z itself, or its percentile under the prior."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -28,7 +28,7 @@ class Scale:
         return min(max(self.place(z), self.low), self.high)
 
     def holds(self, z: float) -> bool:
-        """Tell whether z lies within the slider's ends."""
+        """Return whether z is within the slider's ends."""
         return self.low <= self.place(z) <= self.high
 
     def shares(self, z: Tensor) -> Tensor:

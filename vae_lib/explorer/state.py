@@ -1,4 +1,4 @@
-"""What belongs to a z: its neighbors by each rule, how near the wardrobe is, its text."""
+"""The results for a z: its neighbors by each rule, its distance to the garments, and its text."""
 
 import json
 import math
@@ -25,7 +25,7 @@ DIGITS = 3  # of the numbers that a person reads; z itself is kept exactly
 
 @dataclass(frozen=True)
 class Answer:
-    """What the index says of one z: the rows of neighbors, and how far the nearest garment is."""
+    """The search results for one z: the rows of neighbors, and the nearest garment's distance."""
 
     neighbors: dict[str, Neighbors]  # by rule, in the order of the rows
     searched: dict[str, Tensor]  # by rule, the z [d] that was ranked: of some, a round trip's
@@ -72,8 +72,9 @@ def score_parts(
 ) -> Float[Tensor, "garment latent"]:
     """Return what each dimension adds to a score, float64.
 
-    A log density is the sum of its parts, and so is the square of a distance. A Student-t density
-    is no sum: its fall with the distance is shared out as the squared distance is.
+    The parts of a log density add up to it, and those of a distance to its square. The part of a
+    Student-t log density that depends on the distance is divided in proportion to the squared
+    distance.
 
     Args:
         index: The index that was searched.
@@ -97,11 +98,11 @@ def score_parts(
 
 
 def unused_dimensions(posteriors: Posteriors) -> list[bool]:
-    """Tell which dimensions are dead: the encoder's mean hardly varies from garment to garment.
+    """Return the dead dimensions, in which μ hardly varies from garment to garment.
 
     Reference:
-        Burda, Grosse and Salakhutdinov (2016), *Importance Weighted Autoencoders*: a dimension is
-        an active unit where the variance of μⱼ(x) over the data set is above 0.01.
+        Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders (2016): a dimension is an
+        active unit if the variance of μⱼ(x) over the data set is above 0.01.
     """
     variance = posteriors.mean.double().var(dim=0, correction=0)
     return (variance <= ACTIVE_VARIANCE).tolist()
@@ -113,7 +114,7 @@ def z_to_text(z: Sequence[float]) -> str:
 
 
 def z_for_the_eye(z: Sequence[float]) -> str:
-    """Return z with few digits; a leading ≈ says that it was rounded."""
+    """Return z as text with few digits, after ≈ if it was rounded."""
     rounded = [round(value, DIGITS) for value in z]
     return ("" if rounded == list(z) else "≈ ") + z_to_text(rounded)
 

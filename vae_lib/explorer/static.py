@@ -1,4 +1,4 @@
-"""The explorer as a figure, for where no kernel runs."""
+"""The explorer as a figure, for readers without a kernel."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Pictures as small files that travel with every move of a slider."""
+"""Pictures as small files, which are sent at every move of a slider."""
 
 import base64
 import io
@@ -26,12 +26,12 @@ def picture_png(pixels: Tensor) -> bytes:
 
 
 def data_uri(file: bytes, kind: str = "png") -> str:
-    """Return a picture's file as an address that holds the file itself."""
+    """Return the file of a picture as a data URI."""
     return f"data:image/{kind};base64," + base64.b64encode(file).decode()
 
 
 class Thumbnails:
-    """The training pictures as addresses: photographs where the images come from a folder."""
+    """The training pictures as data URIs: the photographs if the images come from a folder."""
 
     def __init__(self, images: Images):
         self._images = images

@@ -1,4 +1,4 @@
-"""`Explorer`: the widget. It keeps z, the controls, the picture and the rows in step."""
+"""`Explorer`: the widget, which keeps z, the controls, the picture and the rows consistent."""
 
 import base64
 import html
@@ -43,9 +43,9 @@ from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
 from vae_lib.threads import one_thread
 
 SHOWN = 10  # garments in a row
-STEPS_BACK = 100  # that undo remembers
-ONE_MOVE = 1.0  # second; what a slider does within it is undone at once
-NAMED = 3  # dimensions outside their sliders that the reading names
+STEPS_BACK = 100  # the number of changes that can be undone
+ONE_MOVE = 1.0  # seconds; moves of one slider within this time are undone together
+NAMED = 3  # the largest number of dimensions outside their sliders that are named
 
 
 class Explorer(widgets.VBox):
@@ -61,11 +61,11 @@ class Explorer(widgets.VBox):
         Args:
             vae: The model, with `encode`, `decode`, `latent_dim` and `image_shape`.
             index: One garment for each of `images.train_images`.
-            images: The pictures in the rows; where they come from a folder, its photographs.
-            seed: Seed of the buttons that draw at random.
+            images: The pictures for the rows; photographs are shown if they come from a folder.
+            seed: The seed of the buttons that draw z at random.
 
         Raises:
-            TypeError: An argument of another type.
+            TypeError: An argument has the wrong type.
             ValueError: The index has another number of garments or of latent dimensions.
         """
         require_model(vae, "encode", "decode", "latent_dim", "image_shape")
@@ -106,7 +106,7 @@ class Explorer(widgets.VBox):
         self._pacer.change()
 
     def close(self) -> None:
-        """Close every part, so that the kernel frees what they hold."""
+        """Close all parts, so that the kernel frees their memory."""
         for part in [*_below(self)]:
             for style in (part.layout, getattr(part, "style", None)):
                 if style is not None:
@@ -153,7 +153,7 @@ class Explorer(widgets.VBox):
 
     @property
     def answer(self) -> Answer:
-        """What the index says of the current z."""
+        """The search results for the current z."""
         self._pacer.finish()
         return self._answer
 
@@ -178,14 +178,14 @@ class Explorer(widgets.VBox):
         self._pacer.change()
 
     def _remember(self, kind: object) -> None:
-        """Keep z for `undo`; moves of one kind, in quick succession, are undone together."""
+        """Keep z for `undo`; moves of one kind in quick succession are undone together."""
         last, now = self._last_move, time.monotonic()
         if kind is None or kind != last[0] or now - last[1] > ONE_MOVE:
             self._past.append(list(self._z))
         self._last_move = (kind, now)
 
     def undo(self) -> None:
-        """Go back to the z before the last change; where there is none, nothing happens."""
+        """Return to the z before the last change, if there was one."""
         if not self._past:
             self.panel.say("Nothing to undo.")
             return
@@ -218,7 +218,7 @@ class Explorer(widgets.VBox):
         self._go(z, f"Drawn from q(z|x) of {self._name(garment)}.")
 
     def draw_uniformly(self) -> None:
-        """Draw every slider's place uniformly: as percentiles, that is a draw from the prior."""
+        """Set every slider to a uniform draw; on percentile sliders, z is a draw from the prior."""
         low, high = (0.0, 100.0) if self.percentiles else (self._scale.low, self._scale.high)
         u = torch.rand(
             self._vae.latent_dim, generator=self._generator, device="cpu", dtype=torch.float64
@@ -244,12 +244,12 @@ class Explorer(widgets.VBox):
         self._go([0.0] * self._vae.latent_dim)
 
     def make_rules_disagree(self) -> None:
-        """Draw z from posteriors until the rules disagree much on the nearest garments."""
+        """Go to a draw from a posterior for which the rules disagree on most garments."""
         z = presets.rules_disagree(self._index, self._generator)
         self._go(z, "Of many draws from posteriors, the one with the fewest garments in common.")
 
     def go_far_but_certain(self) -> None:
-        """Go to a z that is far from all garments, and where p is all the same nearly 100 %."""
+        """Go to a z far from all garments for which one garment still has p near 100 %."""
         z = presets.far_but_certain(self._index, AS_Z.high, self._generator)
         self._go(z, "p compares garments with each other: one may be certain, and yet be far.")
 
@@ -270,14 +270,14 @@ class Explorer(widgets.VBox):
             self.panel.say("")
         except ValueError as error:
             self.panel.say(str(error))
-        self._pacer.change()  # which also puts the last good number back in place of a bad one
+        self._pacer.change()  # which also replaces a bad number by the last good one
 
     def z_typed(self, text: str) -> None:
         """Take all numbers of z at once, as text."""
         try:
             self.z = text_to_z(text, self._vae.latent_dim)
         except ValueError as error:
-            self.panel.say(str(error))  # and the text stays, to be mended
+            self.panel.say(str(error))  # the text stays in the box, for correction
 
     def garment_typed(self, text: str) -> None:
         """Take a garment's number, as text."""
@@ -296,7 +296,7 @@ class Explorer(widgets.VBox):
             self.rules = rules
         except ValueError:
             self.panel.say("Two rules at least, so that there is something to compare.")
-            self._pacer.change()  # which puts the tick back
+            self._pacer.change()  # which ticks the box again
 
     def file_uploaded(self, file: bytes) -> None:
         """Go to the μ of a picture's file."""
@@ -309,7 +309,7 @@ class Explorer(widgets.VBox):
         self._go(q.mean[0], f"The μ of your picture; its σ runs from {narrowest} to {widest}.")
 
     def _redraw(self) -> None:
-        """Show the picture first, since that is what a person who moves a slider looks at."""
+        """Show z and its results; the picture comes first, because people look at it."""
         z = like_weights(self._vae, as_queries(self._z, self._vae.latent_dim))
         with one_thread(), torch.inference_mode(), evaluation_mode(self._vae):
             self._decoded = self._vae.decode(z)[0].float().cpu()
@@ -328,7 +328,7 @@ class Explorer(widgets.VBox):
         )
 
     def _outside(self) -> list[str]:
-        """Return a sentence about dimensions that lie beyond their sliders, if there are any."""
+        """Return a sentence about dimensions outside their sliders, in a list that may be empty."""
         outside = [j for j, value in enumerate(self._z) if not self._scale.holds(value)]
         if not outside:
             return []
@@ -337,7 +337,7 @@ class Explorer(widgets.VBox):
         return [f"Outside its slider, and searched as it is: {names}{more}."]
 
     def _sentences(self) -> list[str]:
-        """Return what there is to say of the current z."""
+        """Return the sentences about the current z."""
         first = f"{overlap(self._answer)} {rows.nearness(self._answer)}"
         numbers = [rows.familiarity(self._answer)] if self.panel.number_box.value else []
         return [first, *numbers, *self._outside()]
@@ -351,7 +351,7 @@ class Explorer(widgets.VBox):
         return "\n".join(lines)
 
     def static_figure(self) -> Figure:
-        """Return what the explorer shows, as a figure."""
+        """Return the explorer as a figure."""
         return static_figure(
             {f"z{j + 1}": self._z[j] for j in self.panel.order},
             AS_Z.high,
