@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -19,8 +21,8 @@ COURSE_PACKAGES = {"jupyterlab", "torch", "torchvision", "matplotlib", "ipywidge
 def requirements() -> dict[str, str]:
     """Return every package that pyproject.toml names, with its range."""
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    pattern = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[a-z-]+\])?(.*)")
-    return dict(pattern.match(line).groups() for each in lists for line in each)
+    found = [Requirement(line) for each in lists for line in each]
+    return {requirement.name: str(requirement.specifier) for requirement in found}
 
 
 def pins() -> dict[str, str]:
@@ -29,8 +31,6 @@ def pins() -> dict[str, str]:
 
 
 def test_every_dependency_is_pinned_within_its_range():
-    from packaging.specifiers import SpecifierSet
-
     for name, allowed in requirements().items():
         assert pins()[name] in SpecifierSet(allowed), name
 
