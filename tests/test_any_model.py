@@ -367,6 +367,11 @@ def test_adapt_finds_modules_so_that_their_device_type_and_mode_are_known():
     assert vae.decode(torch.zeros(1, 256)).dtype == torch.float32
 
 
+def _sample(net, x):
+    q = net.encode(x)
+    return q.sample(), 2 * q.stddev.log()
+
+
 def broken(**changes):
     """Adapt a sound model with something changed."""
     net = EightLines().requires_grad_(False)
@@ -392,6 +397,11 @@ def broken(**changes):
         ({"spread": lambda _: "variance"}, "expected a variance above 0, got .* log variances"),
         ({"spread": lambda _: "std"}, "expected a std above 0, got .* log variances"),
         ({"spread": lambda _: "sigma"}, "spread: expected one of 'log_variance'"),
+        (
+            {"encode": lambda _: lambda x: (x.flatten(1)[:, :2], 1e3 * x.flatten(1)[:, -2:])},
+            "expected log variances of a finite σ, got 0.* spread='variance'",
+        ),
+        ({"encode": lambda net: lambda x: _sample(net, x)}, "differ by .* rather than a sample"),
         ({"encode": lambda _: lambda x: (x.flatten(1)[:, :2], x)}, "spread of the mean's shape"),
         ({"encode": lambda _: lambda x: (x.flatten()[:2], x)}, r"got shape \[2\] for 2 images"),
     ],
@@ -419,12 +429,39 @@ def test_adapt_names_wrong_types(changes, message):
     ("encode", "message"),
     [
         (lambda x: (x.flatten(1)[:, :2], torch.zeros(len(x), 2)), "σ is 1 for every image"),
+        (
+            lambda x: (x.flatten(1)[:, :2], torch.tensor([-2.0, 0.0]).expand(len(x), 2)),
+            "σ is 0.368 to 1 for every image: likelihood ranks as scaled-euclidean",
+        ),
         (lambda x: (x.flatten(1)[:, :2], 0.1 + x.flatten(1)[:, :2]), "every log variance is above"),
     ],
 )
 def test_adapt_warns_of_a_spread_that_was_hardly_learned(encode, message):
     with pytest.warns(UserWarning, match=message):
         broken(encode=lambda _: encode)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.BatchNorm2d(3), nn.Dropout(0.5)], ids=["batch norm", "dropout"]
+)
+def test_adapt_notices_training_mode_where_it_cannot_end_it(layer):
+    class Pipeline:  # no module, so that the module inside is not found
+        vae = nn.Sequential(layer, nn.Flatten(), nn.Linear(3072, 4))
+
+    pipeline, net = Pipeline(), EightLines()
+
+    def adapted_pipeline():
+        return adapt(
+            encode=lambda x: pipeline.vae(x).chunk(2, dim=1),
+            decode=net.decode,
+            latent_dim=2,
+            image_shape=COLOUR,
+        )
+
+    with pytest.raises(ValueError, match=r"in every batch, got means that differ by .* eval\(\)"):
+        adapted_pipeline()
+    pipeline.vae.eval()
+    assert encode_dataset(adapted_pipeline(), pictures(3)).mean.isfinite().all()
 
 
 def test_an_adapted_model_says_what_it_takes():

@@ -23,6 +23,7 @@ from vae_lib.pixels import as_unit_interval
 SPREADS = ("log_variance", "variance", "std")
 Shape = tuple[int, int, int]  # (C, H, W)
 ROUNDING = 1e-3  # how far outside [0, 1] a decoder's pixels may be, because bfloat16 rounds
+ROUNDING_OF_MEANS = 0.02  # by how much a mean may differ between batches, for the same reason
 _LOCK = threading.Lock()
 _IN_USE: dict[nn.Module, tuple[int, bool]] = {}  # the number of users, and the mode to restore
 
@@ -162,7 +163,7 @@ def adapt(
 ) -> "AdaptedModel":
     """Make a `LatentModel` from two functions, which encode and decode.
 
-    Both functions are called once, with two test images, so that mistakes are found here.
+    Both functions are called with a few test images, so that mistakes are found here.
 
     Args:
         encode: takes float images [B, C, H, W] in [0, 1]; returns a Normal, or the pair (mean,
@@ -179,12 +180,12 @@ def adapt(
 
     Raises:
         TypeError: an argument, or what a function returns, has the wrong type.
-        ValueError: a function returns another shape, pixels outside [0, 1], or a variance or
-            standard deviation that is not positive.
+        ValueError: a function returns another shape, pixels outside [0, 1], a σ that is not
+            positive and finite, or for the same image another mean in a larger batch.
 
     Warns:
-        UserWarning: the spread is the same for all images and dimensions, or every log variance is
-            positive, as standard deviations are.
+        UserWarning: the spread is the same for all images, or every log variance is positive, as
+            standard deviations are.
     """
     for name, function in (("encode", encode), ("decode", decode)):
         if not callable(function):
@@ -193,13 +194,21 @@ def adapt(
     latent_dim = require_int("latent_dim", latent_dim, least=1)
     shape = as_image_shape("image_shape", image_shape)
     vae = AdaptedModel(encode, decode, latent_dim, shape, spread)
-    ramp = torch.linspace(0, 1, math.prod(vae.image_shape), device="cpu")
+    ramp = torch.linspace(0, 1, math.prod(shape), device="cpu")
+    x = torch.stack([ramp, 1 - ramp, ramp**2]).view(-1, *shape)
     with torch.no_grad(), evaluation_mode(vae):
-        q = vae.encode(torch.stack([ramp, 1 - ramp]).view(-1, *vae.image_shape))
+        q, larger = vae.encode(x[:2]), vae.encode(x)
         vae.decode(q.mean)
-    if q.stddev.eq(q.stddev[0, 0]).all():
-        first = f"{q.stddev[0, 0].item():.3g}"
-        message = f"σ is {first} for every image and dimension: likelihood ranks as Euclidean does"
+    difference = (q.mean - larger.mean[:2]).abs()
+    if (difference > ROUNDING_OF_MEANS * (1 + q.mean.abs())).any():
+        raise ValueError(
+            "encode: expected the same mean for an image in every batch, got means that differ by "
+            f"{difference.max().item():.2g}; call eval() on the model first, and return the mean "
+            "rather than a sample"
+        )
+    if q.stddev.eq(q.stddev[0]).all():
+        sizes = " to ".join(dict.fromkeys(f"{q.stddev.aminmax()[i].item():.3g}" for i in (0, 1)))
+        message = f"σ is {sizes} for every image: likelihood ranks as scaled-euclidean does"
         warnings.warn(f"encode: {message}", stacklevel=2)
     elif spread == "log_variance" and (q.stddev > 1).all():
         message = "every log variance is above 0; does it need spread='variance' or spread='std'?"
@@ -240,12 +249,13 @@ class AdaptedModel(nn.Module):
             raise ValueError(f"encode: expected a spread of the mean's shape, got {got}")
         self.latent_shape = mean.shape[1:]
         mean, width = (at_least_float32(part.flatten(start_dim=1)) for part in (mean, width))
-        if spread == "log_variance":
-            width = torch.exp(0.5 * width)
-        elif not (width > 0).all():  # false for NaN, too
-            got = f"{width.min().item():.3g} among others; does encode return log variances?"
-            raise ValueError(f"encode: expected a {spread} above 0, got {got}")
-        std = width.sqrt() if spread == "variance" else width
+        std = {"log_variance": (0.5 * width).exp(), "variance": width.sqrt(), "std": width}[spread]
+        if not ((std > 0) & std.isfinite()).all():  # true for NaN, too
+            got = f"{width.min().item():.3g} to {width.max().item():.3g}"
+            kind, hint = f"a {spread} above 0", "does encode return log variances?"
+            if spread == "log_variance":
+                kind, hint = "log variances of a finite σ", "does it need spread='variance'?"
+            raise ValueError(f"encode: expected {kind}, got {got}; {hint}")
         return Normal(mean, std, validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
