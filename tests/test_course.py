@@ -66,7 +66,11 @@ def test_binder_installs_what_conda_installs():
         for name in ("environment.yml", "binder/environment.yml")
     )
     conda, for_binder = here["dependencies"].pop()["pip"], binder["dependencies"].pop()["pip"]
+    supported, python = (each["dependencies"].pop(0) for each in (here, binder))
     assert binder == here
+    # repo2docker begins with Python 3.10 unless one version is named
+    version = re.fullmatch(r"python =(\d+\.\d+)", python)[1]
+    assert version in SpecifierSet(supported.removeprefix("python "))
     assert for_binder == [
         "--extra-index-url https://download.pytorch.org/whl/cpu",
         conda[0].replace(" ", " ../"),

@@ -1,8 +1,9 @@
 """`course.py notebooks [04 ...]`: execute notebooks and store their outputs.
 
-This is the only command that stores outputs. It also writes the cells of the exercises, as
-`vae_course/exercises` defines them. It drops everything that differs from run to run
-without being a result: timestamps, widget state and the kernel's version.
+This is the only command that stores outputs. It also writes the cells that are defined elsewhere:
+those of the exercises (`vae_course/exercises`), and the badges with the cell that installs the
+course in Colab (badges.py). With `--cells` it only writes them. It drops everything that differs
+from run to run without being a result: timestamps, widget state and the kernel's version.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from tqdm.auto import tqdm
 
 from vae_course import ROOT
+from vae_course.commands.badges import write_badges
 from vae_course.commands.jupyter import prepare_kernels
 from vae_course.exercises import EXERCISES
 from vae_course.exercises.exercise import Exercise
@@ -66,6 +68,21 @@ def write_exercises(notebook: nbformat.NotebookNode, number: int) -> None:
         notebook.cells[first:last] = [cell for e in mine for cell in exercise_cells(e, notebook)]
 
 
+def write_shared_cells(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Write the badges and the exercises into the notebook with a file name.
+
+    A new cell without output, such as the one for Colab, moves the execution counts after it.
+    """
+    write_badges(notebook, name)
+    write_exercises(notebook, int(name[:2]))
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code_cells, start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+
+
 def execute(path: Path, *, allow_errors: bool = False) -> nbformat.NotebookNode:
     """Run a notebook from a fresh kernel in its own folder and return it, cleaned."""
     return run(nbformat.read(path, as_version=4), path, allow_errors)
@@ -112,24 +129,27 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="course.py notebooks", description=__doc__)
     parser.add_argument("numbers", nargs="*", help="which ones, e.g. 00 04 (default: all)")
     parser.add_argument("--drawn", action="store_true", help="store them on drawn garments, too")
+    parser.add_argument(
+        "--cells", action="store_true", help="write the badges and exercises, and run nothing"
+    )
     options = parser.parse_args(arguments)
     try:
         paths = notebook_paths(options.numbers)
     except ValueError as error:
         parser.error(str(error))
-    if not options.drawn and load_images("auto").name == "drawn":
+    if not (options.drawn or options.cells) and load_images("auto").name == "drawn":
         print(WRONG_DATA)
         return 1
     prepare_kernels()
     for path in paths:
         try:
             notebook = nbformat.read(path, as_version=4)
-            write_exercises(notebook, int(path.name[:2]))
-            write_notebook(run(notebook, path), path)
+            write_shared_cells(notebook, path.name)
+            write_notebook(notebook if options.cells else run(notebook, path), path)
         except CellExecutionError as error:
             print(f"{path.name}: a cell failed, so the file was left as it was.\n{error}")
             return 1
-        print(f"{path.name}: executed and stored")
+        print(f"{path.name}: {'written' if options.cells else 'executed and stored'}")
     return 0
 
 

@@ -51,8 +51,9 @@ def gather(folder: Path) -> None:
 
 
 def pictures() -> list[Path]:
-    """Return the paths of the README's pictures."""
-    return sorted((ROOT / "docs").glob("*.png"))
+    """Return the paths of the README's pictures and of the notebooks' badges."""
+    docs = ROOT / "docs"
+    return sorted([*docs.glob("*.png"), *docs.glob("open_in_*.svg")])
 
 
 def without_dead_links(markdown: str, folder: Path) -> str:
