@@ -18,6 +18,7 @@ PAGES = [
     *notebook_paths(),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md") if (ROOT / name).exists()),
     *sorted((ROOT / "instructors").glob("**/*.md")),
+    ROOT / "docs" / "beyond_one_process.md",
 ]
 SECONDS = 20
 

@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,14 @@ from vae_lib._checks import require, require_int, require_number, require_one_of
 from vae_lib._files import as_path
 from vae_lib.checkpoint import History, load_checkpoint, save_checkpoint
 from vae_lib.data import Images
+from vae_lib.distributed import (
+    elbo_of_share,
+    gathered,
+    in_first_process,
+    mean_over_batch,
+    processes,
+    require_same,
+)
 from vae_lib.latent_model import ModelWithLikelihood, evaluation_mode, require_model
 from vae_lib.objective import ElboTerms, draw_noise, elbo, encode_images, log_prob_of_image
 from vae_lib.pixels import as_unit_interval
@@ -71,6 +79,10 @@ def fit(
     One image in twelve is held out for validation. Adam's learning rate rises over 200 steps, then
     falls along a cosine to a hundredth.
 
+    In a script that `torchrun` starts, call `torch.distributed.init_process_group` first. Every
+    process then computes its share of each batch, and all of them return the same model; the first
+    process shows the progress and writes the checkpoint.
+
     Args:
         vae: a module with `encode`, `likelihood` and `latent_dim`, in float32 or float64, on any
             device; its weights are the start. Frozen parameters stay as they are.
@@ -95,8 +107,9 @@ def fit(
 
     Raises:
         TypeError: the model lacks a method, or an argument has the wrong type.
-        ValueError: an argument is out of range, all parameters are frozen, or the checkpoint is
-            damaged or was made with other settings or images.
+        ValueError: an argument is out of range, all parameters are frozen, the checkpoint is
+            damaged or was made with other settings or images, or the processes of `torchrun` have
+            different ones.
         FloatingPointError: the loss or the weights are no longer finite.
 
     Reference:
@@ -132,13 +145,15 @@ def fit(
     history = History()
     if path is not None and path.exists():
         history = load_checkpoint(path, vae, optimizer, asdict(settings))
+    require_same(asdict(settings) | {"checkpoint": len(history.train.elbo)})
     with evaluation_mode(vae), torch.inference_mode(False), torch.enable_grad(), one_thread():
         try:
             for trained, validated in _epochs(vae, pixels, optimizer, settings, history, progress):
                 history.train.append(trained)
                 history.validation.append(validated)
                 if path is not None:
-                    save_checkpoint(path, vae, optimizer, asdict(settings), history)
+                    state = path, vae, optimizer, asdict(settings), history
+                    in_first_process(save_checkpoint, *state)
         except KeyboardInterrupt:
             history.interrupted = True
             if on_interrupt == "raise":
@@ -194,18 +209,22 @@ def _epochs(
     device = optimizer.param_groups[0]["params"][0].device
     train, validation = (part.detach().to(device) for part in split_validation(pixels))
     first = len(history.train.elbo)
+    number, _ = processes()
+    shown = progress and number == 0
+    elbo_of = elbo_of_share(vae)
     # no cache: it would keep the bfloat16 weights of the first step for a whole epoch
     precision = torch.autocast(
         device.type, torch.bfloat16, enabled=settings.bfloat16, cache_enabled=False
     )
     with progress_bar(
-        description="training", total=settings.epochs - first, unit="epoch", shown=progress
+        description="training", total=settings.epochs - first, unit="epoch", shown=shown
     ) as bar:
         for epoch in range(first, settings.epochs):
             # a seed for layers that draw random numbers themselves, such as dropout
             with torch.random.fork_rng(range(torch.cuda.device_count())), precision:
-                torch.manual_seed(settings.seed + epoch)
-                trained = _train_epoch(vae, train, optimizer, epoch, settings)
+                torch.manual_seed(settings.seed + epoch + number * settings.epochs)
+                vae.train()
+                trained = _train_epoch(elbo_of, train, optimizer, epoch, settings)
             validated = mean_terms(vae, validation, seed=settings.seed)
             adam = [tensor for state in optimizer.state.values() for tensor in state.values()]
             numbers = (validated.elbo, *vae.state_dict().values(), *adam)
@@ -217,10 +236,13 @@ def _epochs(
 
 
 def _train_epoch(
-    vae: Any, images: Tensor, optimizer: torch.optim.Adam, epoch: int, settings: _Settings
+    elbo_of: Callable[..., ElboTerms],
+    images: Tensor,
+    optimizer: torch.optim.Adam,
+    epoch: int,
+    settings: _Settings,
 ) -> ElboTerms:
     """Train for one epoch, on batches in random order; return the terms averaged over it."""
-    vae.train()
     # a generator of its own for each epoch, so that a resumed run draws the same numbers
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(images), generator=generator, device="cpu").to(images.device)
@@ -229,16 +251,18 @@ def _train_epoch(
     for number, indices in enumerate(batches):
         rate = _learning_rate(epoch * len(batches) + number, len(batches), settings)
         optimizer.param_groups[0]["lr"] = rate
-        terms = elbo(vae, images.index_select(0, indices), generator=generator)
-        kl = terms.kl_per_dimension.mean(dim=0).clamp(min=settings.free_bits).sum()
-        loss = settings.beta * kl - terms.reconstruction.mean()
+        terms = elbo_of(images.index_select(0, indices), generator=generator)
+        kl = mean_over_batch(terms.kl_per_dimension, len(indices))
+        reconstruction = mean_over_batch(terms.reconstruction, len(indices))
+        loss = settings.beta * kl.clamp(min=settings.free_bits).sum() - reconstruction
         if not loss.isfinite():
             raise _diverged(f"the loss is {loss.item()} in step {number + 1}", epoch, settings)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         done.append(ElboTerms(*(term.detach() for term in terms)))
-    return _average(done)
+    mine = ElboTerms(*(torch.cat(part).cpu() for part in zip(*done, strict=True)))
+    return _average(gathered(mine))
 
 
 def _diverged(what: str, epoch: int, settings: _Settings) -> FloatingPointError:

@@ -24,7 +24,7 @@ from vae_course.publish.quiz_form import quiz_form
 from vae_course.publish.references import as_markdown, references
 from vae_lib import load_images
 
-BENCHMARK = ROOT / "docs" / "benchmark.md"
+PAGES = [ROOT / "docs" / name for name in ("benchmark.md", "beyond_one_process.md")]
 SITE = ROOT / "build" / "site"
 FOLDED = 4  # lines of a figure's code: fewer stay open
 PACKAGES = ["vae_lib", "vae_lib.evaluation", "vae_lib.engines", "vae_course.exercises"]
@@ -44,7 +44,7 @@ def gather(folder: Path) -> None:
         page.mkdir(parents=True)
     for name in ("index.md", "glossary.md"):
         shutil.copy(ROOT / "docs" / name, folder)
-    for file in (BENCHMARK, *pictures()):
+    for file in (*PAGES, *pictures()):
         shutil.copy(file, folder / "docs")
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -58,7 +58,7 @@ def pictures() -> list[Path]:
 
 def without_dead_links(markdown: str, folder: Path) -> str:
     """Replace links to files that are not on the site, such as LICENSE, by their texts."""
-    published = [BENCHMARK, *notebook_paths(), *pictures()]
+    published = [*PAGES, *notebook_paths(), *pictures()]
 
     def checked(link: re.Match) -> str:
         text, target = link.groups()
