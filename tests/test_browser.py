@@ -422,10 +422,16 @@ def test_the_app_fits_every_window(app_page, width):
         """() => [...document.querySelectorAll(".vae-line")].map((line) => line.offsetTop)"""
     )
     boxes = app_page.locator(".vae-line input[type=number]").first.is_visible()
+    nested = app_page.evaluate(
+        """() => [...document.body.querySelectorAll("*")]
+          .filter((part) => ["auto", "scroll"].includes(getComputedStyle(part).overflowY)
+            && part.scrollHeight > part.clientHeight + 1).map((part) => part.className)"""
+    )
     app_page.set_viewport_size(WIDE)
     assert min(tracks) >= 120
     assert beyond <= 0
     assert scrolls <= 0
+    assert nested == []  # only the page itself scrolls up and down
     if width < 440:
         assert len(set(tops)) == 10  # one column
     assert boxes == (width >= 300)

@@ -172,7 +172,7 @@ class Panel:
     def _text(self, name: str, tooltip: str, call: Callable[[str], None]) -> widgets.Text:
         text = widgets.Text(
             description=name,
-            placeholder="number, Enter",
+            placeholder="number",
             tooltip=tooltip,
             continuous_update=False,
             style={"description_width": "auto"},
