@@ -38,7 +38,7 @@ def as_queries(z: object, latent_dim: int, device: torch.device | None = None) -
         expected = f"shape [{latent_dim}] or [Q, {latent_dim}]"
         raise ValueError(f"z: expected {expected}, got {list(queries.shape)}")
     # the largest |z|, or NaN if z contains NaN
-    largest = torch.linalg.vector_norm(queries, math.inf).item() if len(queries) else 0.0
+    largest = torch.linalg.vector_norm(queries, math.inf).item() if queries.numel() else 0.0
     if not math.isfinite(largest):
         raise ValueError("z: expected finite numbers, got NaN or infinity among them")
     if largest > LARGEST:

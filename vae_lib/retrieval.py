@@ -249,11 +249,12 @@ class PosteriorIndex:
         self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
     ) -> Neighbors:
         """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
-        best = scores[:, 0].clone()  # a copy, since the caller may change the answer
+        first = scores.select(1, 0)
         if is_single(z):
             indices, scores = indices[0], scores[0]
         if rule != "likelihood":
             return Neighbors(indices, scores, rule)
+        best = first.clone()  # a copy, since the caller may change the answer
 
         def log_normalizer() -> Tensor:
             sums = self.searcher.log_sums(queries, best, self._formula(rule))

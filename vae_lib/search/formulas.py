@@ -48,8 +48,10 @@ def formula_of(
     rule: str, posteriors: Posteriors, rms_std: Float[Tensor, " latent"], nu: float
 ) -> Formula:
     """Return the formula of one of `RULES`; nu is the degrees of freedom of "student-t"."""
-    scales = {"none": torch.ones_like(rms_std), "rms": rms_std, "own": posteriors.std}
-    form, scale = RULES[rule].form, scales[RULES[rule].scale]
+    scales = {"rms": rms_std, "own": posteriors.std}
+    form, scale = RULES[rule].form, scales.get(RULES[rule].scale)
+    if scale is None:
+        scale = torch.ones_like(rms_std)
     if form != STUDENT:
         return Formula(form, scale)
     d = posteriors.latent_dim

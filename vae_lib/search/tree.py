@@ -108,8 +108,9 @@ class Tree:
     ) -> tuple[Int64[Tensor, "query k"], Float[Tensor, "query k"], Float[Tensor, " query"]]:
         """As `Searcher.best`."""
         queries = z.numpy()
-        garments, scores = np.empty((len(z), k), dtype=np.int64), np.empty((len(z), k))
-        smallest = np.full(len(z), np.inf if nearest else -np.inf)
+        count = len(queries)
+        garments, scores = np.empty((count, k), dtype=np.int64), np.empty((count, k))
+        smallest = np.full(count, np.inf if nearest else -np.inf)
         leaves = self.leaves(formula)
 
         def search(part: slice) -> None:
@@ -119,7 +120,7 @@ class Tree:
                 *(smallest[part], scores[part], garments[part]),
             )
 
-        _share(search, len(z), threads)
+        _share(search, count, threads)
         found = torch.from_numpy(garments), torch.from_numpy(scores)
         return *found, torch.from_numpy(smallest)
 
