@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.distributions import Bernoulli, Independent, Normal
+from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal
 
 from vae_lib import (
     VAE,
@@ -25,7 +25,9 @@ from vae_lib import (
     permutation_loss,
     roundtrip,
 )
+from vae_lib.color import HUE_STD, LIGHTNESS_STD, ColorNormal
 from vae_lib.evaluation import RULES, Wardrobe, evaluate
+from vae_lib.garments import color_index, draw_garments
 from vae_lib.latent_model import ModelWithLikelihood
 from vae_lib.linear_gaussian import correlated_model
 from vae_lib.pixels import as_unit_interval
@@ -165,6 +167,11 @@ def test_vae_refuses_shapes_and_layers_that_make_no_model():
         ),
         ({"image_shape": (1, 0, 28)}, ValueError, "image_shape: expected at least 1, got 0"),
         ({"architecture": "unet"}, ValueError, "architecture: expected one of 'auto', 'mlp'"),
+        (
+            {"pixels": "poisson"},
+            ValueError,
+            "pixels: expected one of 'auto', 'bernoulli', 'gaussian'",
+        ),
         ({"hidden": (8, 0)}, ValueError, "hidden: expected at least 1, got 0"),
         ({"hidden": 8}, TypeError, "hidden: expected numbers, got int"),
         ({"image_shape": COLOUR, "hidden": [4] * 6}, ValueError, "expected 1 to 5 convolutions"),
@@ -182,11 +189,62 @@ def test_forward_reconstructs_with_gradients_to_both_networks():
 def test_a_convolutional_vae_learns_colour_pictures():
     generator, shape = torch.Generator().manual_seed(0), (3, 8, 8)
     plain = torch.rand(240, 3, 1, 1, generator=generator).expand(240, *shape)  # one colour each
-    vae = VAE(3, shape, hidden=(8,))
+    vae = VAE(3, shape, hidden=(8,), pixels="bernoulli")
     history = fit(vae, plain, epochs=30, batch_size=16, learning_rate=0.03, progress=False)
     assert history.validation.elbo[-1] > history.validation.elbo[0] + 20
     error = (vae.decode(vae.encode(plain).mean) - plain).abs().mean()
     assert error < 0.1  # the mean colour for every picture would be 0.25 away
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixels", "expected"),
+    [
+        ((1, 28, 28), "auto", Bernoulli),
+        ((1, 32, 32), "auto", Bernoulli),
+        (COLOUR, "auto", ColorNormal),
+        (COLOUR, "bernoulli", Bernoulli),
+        ((1, 28, 28), "gaussian", ColorNormal),
+    ],
+)
+def test_the_distribution_of_pixels_follows_from_the_images_or_is_chosen(shape, pixels, expected):
+    torch.manual_seed(0)
+    vae, z, x = VAE(2, shape, pixels=pixels), torch.randn(3, 2), torch.rand(3, *shape)
+    p = vae.likelihood(z)
+    assert type(p) is expected
+    assert vae.decode(z).equal(p.mean)
+    assert 0 <= p.mean.min() < p.mean.max() <= 1
+    assert elbo(vae, x).elbo.shape == (3,)
+
+
+def test_colour_pixels_are_gaussian_wide_in_lightness_and_narrow_in_hue():
+    x, mean = torch.rand(2, 4, 3, 16, 64).double()  # as many pixels as an image of 32×32 has
+    grey = torch.full((3, 3), 1 / 3).double()  # projects on lightness
+    covariance = LIGHTNESS_STD**2 * grey + HUE_STD**2 * (torch.eye(3) - grey)
+    pixel = MultivariateNormal(mean.movedim(1, -1), covariance)
+    expected = pixel.log_prob(x.movedim(1, -1)).sum(dim=(1, 2))
+    torch.testing.assert_close(ColorNormal(mean).log_prob(x), expected)
+    one = Normal(mean[:, :1], LIGHTNESS_STD).log_prob(x[:, :1]).sum(dim=(1, 2, 3))
+    torch.testing.assert_close(ColorNormal(mean[:, :1]).log_prob(x[:, :1]), one)
+
+
+def test_a_larger_image_does_not_tell_more_about_colour():
+    x, mean = torch.rand(2, 4, 3, 16, 16)
+    lead = ColorNormal(x).log_prob(x) - ColorNormal(mean).log_prob(x)
+    large, blurred = (each.repeat_interleave(2, 2).repeat_interleave(2, 3) for each in (x, mean))
+    lead_of_large = ColorNormal(large).log_prob(large) - ColorNormal(blurred).log_prob(large)
+    torch.testing.assert_close(lead_of_large, lead)
+
+
+def test_a_colour_vae_finds_garments_of_the_same_colour():
+    garments = draw_garments(480, size=28, color=True)
+    colors = color_index(garments.factors[:, -1])
+    torch.manual_seed(0)
+    vae = VAE(10, (3, 28, 28), hidden=(8, 16))
+    fit(vae, garments.images[:400], epochs=15, batch_size=16, progress=False)
+    index = PosteriorIndex(encode_dataset(vae, garments.images[:400]))
+    found = index.search(encode_dataset(vae, garments.images[400:]).mean, k=5).indices
+    right = (colors[found] == colors[400:, None]).double().mean()
+    assert right > 0.4  # one answer in eight would be right by chance
 
 
 # --- what a model must have -----------------------------------------------------------------------
@@ -223,6 +281,20 @@ def test_a_module_of_eight_lines_is_gated_and_explored(drawn):
     explorer.z = near.tolist()
     assert explorer.neighbors["likelihood"].indices[:3].equal(found.indices[0])
     assert explorer.decoded.shape == COLOUR
+
+
+@pytest.mark.parametrize("pixels", ["bernoulli", "gaussian"])
+def test_the_decoder_rule_ranks_by_the_likelihood_of_the_picture(drawn, pixels):
+    torch.manual_seed(0)
+    vae, x = VAE(2, (3, 8, 8), hidden=(4,), pixels=pixels), torch.rand(20, 3, 8, 8)
+    wardrobe = Wardrobe(vae, PosteriorIndex(encode_dataset(vae, x)), as_images(drawn, x))
+    z = torch.randn(3, 2)
+    found = RULES["decoder"](wardrobe, z, 5)
+    with torch.no_grad():
+        for row, p in enumerate(vae.likelihood(one) for one in z.split(1)):
+            best = p.log_prob(x).reshape(20, -1).sum(dim=1).topk(5)
+            assert found.indices[row].equal(best.indices)
+            torch.testing.assert_close(found.scores[row].float(), best.values)
 
 
 def test_a_module_with_likelihood_is_compared_by_every_rule(drawn):

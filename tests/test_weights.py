@@ -164,12 +164,14 @@ def test_what_load_vae_would_refuse_is_refused_before_the_old_file_is_touched(
         {"image_shape": [1, 64, 48], "hidden": [4, 8]},
         {"image_shape": (1, 28, 28), "architecture": "conv"},
         {"image_shape": (3, 8, 8), "architecture": "mlp", "hidden": ()},
+        {"image_shape": (3, 32, 32), "pixels": "bernoulli"},
+        {"image_shape": (1, 28, 28), "pixels": "gaussian"},
     ],
 )
 def test_shape_architecture_and_layers_are_saved(tmp_path, arguments):
     vae = VAE(**arguments)
     again = load_vae(save_vae(vae, tmp_path / "vae"))
-    for name in ("latent_dim", "image_shape", "architecture", "hidden"):
+    for name in ("latent_dim", "image_shape", "architecture", "hidden", "pixels"):
         assert getattr(again, name) == getattr(vae, name)
     x = torch.rand(2, *vae.image_shape)
     assert again.encode(x).mean.equal(vae.encode(x).mean)
@@ -181,6 +183,7 @@ def test_a_file_of_the_first_edition_is_loaded(saved):
     safetensors.torch.save_file(vae.state_dict(), path, metadata=facts)
     again = load_vae(path)
     assert (again.image_shape, again.architecture) == ((1, 28, 28), "mlp")
+    assert again.pixels == "bernoulli"
     assert again.decode(torch.ones(1, 3)).equal(vae.decode(torch.ones(1, 3)))
 
 
@@ -195,6 +198,7 @@ def test_a_file_of_the_first_edition_is_loaded(saved):
         {"image_shape": "[1, 100000000, 100000000]"},
         {"architecture": '"conv"'},
         {"architecture": "conv"},
+        {"pixels": '"poisson"'},
         {"architecture": "[]"},
     ],
 )

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
 from vae_lib._checks import require_int, require_one_of
+from vae_lib.color import ColorNormal
 from vae_lib.latent_model import Shape, as_image_shape, at_least_float32, require_codes
 from vae_lib.pixels import as_unit_interval
 
 ARCHITECTURES = ("auto", "mlp", "conv")
+PIXELS = ("auto", "bernoulli", "gaussian")
 HIDDEN = (512, 256)  # widths of the multilayer perceptron
 CHANNELS = 16  # of the first convolution; each further one has twice as many
 Networks = tuple[nn.Sequential, nn.Sequential]  # encoder and decoder
@@ -23,10 +25,10 @@ Networks = tuple[nn.Sequential, nn.Sequential]  # encoder and decoder
 class VAE(nn.Module):
     """Variational autoencoder for images (Kingma and Welling, 2014).
 
-    The prior is N(0, I) and the posterior q(z|x) a diagonal Gaussian. p(x|z) is a Bernoulli for
-    each pixel, or for each colour channel of a pixel. Its `log_prob` accepts values between 0 and 1
-    as well, and is then minus the binary cross-entropy: on grey and colour images it is not a
-    normalised density.
+    The prior is N(0, I) and the posterior q(z|x) a diagonal Gaussian. p(x|z) is independent over
+    pixels. Grey pixels are Bernoulli: the `log_prob` of a value between 0 and 1 is then minus the
+    binary cross-entropy, which is not a normalised density. Pixels in colour are Gaussian, see
+    `ColorNormal`, because the cross-entropy hardly notices a change of hue.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class VAE(nn.Module):
         image_shape: Sequence[int] = (1, 28, 28),
         architecture: Literal["auto", "mlp", "conv"] = "auto",
         hidden: Sequence[int] | None = None,
+        pixels: Literal["auto", "bernoulli", "gaussian"] = "auto",
     ):
         """Create a model with random weights.
 
@@ -46,6 +49,9 @@ class VAE(nn.Module):
             hidden: the encoder's layer widths, or its numbers of channels; the decoder mirrors
                 them. By default (512, 256), or 16 channels and twice as many after each further
                 convolution, down to 4 to 7 pixels a side.
+            pixels: the distribution of each pixel in p(x|z): "bernoulli", for each channel;
+                "gaussian", a `ColorNormal`; "auto", "bernoulli" for images of one channel,
+                "gaussian" for all others.
 
         Raises:
             TypeError: an argument has the wrong type.
@@ -59,6 +65,10 @@ class VAE(nn.Module):
         if architecture == "auto":
             architecture = "mlp" if self.image_shape == (1, 28, 28) else "conv"
         self.architecture = architecture
+        require_one_of("pixels", PIXELS, pixels)
+        if pixels == "auto":
+            pixels = "bernoulli" if self.image_shape[0] == 1 else "gaussian"
+        self.pixels = pixels
         if hidden is None:
             hidden = HIDDEN if architecture == "mlp" else _channels(self.image_shape)
         if isinstance(hidden, str) or not isinstance(hidden, Sequence):
@@ -88,8 +98,8 @@ class VAE(nn.Module):
         mean, log_variance = parameters.chunk(2, dim=-1)  # [B, d] each
         return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
 
-    def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli:
-        """Return p(x|z), independent over pixels and channels, of shape [B, C, H, W].
+    def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli | ColorNormal:
+        """Return p(x|z), a distribution over images [B, C, H, W].
 
         NaN passes through, so that `fit` can report a training that diverges.
 
@@ -102,8 +112,11 @@ class VAE(nn.Module):
         """
         require_codes(z, self.latent_dim)
         logits = at_least_float32(self.decoder(z.to(next(self.parameters()))))
+        logits = logits.view(-1, *self.image_shape)
+        if self.pixels == "gaussian":
+            return ColorNormal(torch.sigmoid(logits))
         # without validation, because grey pixels are no draws from a Bernoulli
-        return Bernoulli(logits=logits.view(-1, *self.image_shape), validate_args=False)
+        return Bernoulli(logits=logits, validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
         """Decode latent codes to pictures: the mean of p(x|z).

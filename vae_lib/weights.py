@@ -14,12 +14,12 @@ from vae_lib.latent_model import require_model
 from vae_lib.model import HIDDEN, VAE
 
 KIND = "the weights of a vae_lib VAE"
-SHAPE = ("latent_dim", "image_shape", "architecture", "hidden")  # the arguments of VAE
+SHAPE = ("latent_dim", "image_shape", "architecture", "hidden", "pixels")  # the arguments of VAE
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 def save_vae(vae: VAE, path: str | os.PathLike) -> Path:
-    """Save a VAE as safetensors: its weights, image shape, architecture and layer sizes.
+    """Save a VAE as safetensors: its weights and the arguments it was created with.
 
     Args:
         vae: the model, on any device.
@@ -60,8 +60,9 @@ def load_vae(path: str | os.PathLike) -> VAE:
             that its header describes.
     """
     tensors, facts = load_tensors(path, KIND)
-    # files of the first edition give only latent_dim
+    # files of the first edition give only latent_dim, and all pixels were Bernoulli for a while
     texts = {"image_shape": "[1, 28, 28]", "architecture": '"mlp"', "hidden": json.dumps(HIDDEN)}
+    texts["pixels"] = '"bernoulli"'
     try:
         shape = {name: json.loads((texts | facts)[name]) for name in SHAPE}
         if len(shape["hidden"]) > len(tensors):

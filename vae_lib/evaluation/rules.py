@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Bernoulli
 
 from vae_lib._checks import require_one_picture_each
 from vae_lib.data import Images
@@ -89,11 +90,16 @@ def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move) -> Neighbors:
 
 @torch.no_grad()
 def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
-    vae: Any = wardrobe.vae  # this rule needs more than a `LatentModel`: Bernoulli pixels
+    vae: Any = wardrobe.vae  # this rule needs more than a `LatentModel`
     require_model(vae, "likelihood")
-    logits = vae.likelihood(z).logits.flatten(start_dim=1)
-    everyone = wardrobe.pixels
-    parts = [decoder_log_probs(b, everyone).topk(k, dim=1) for b in logits.split(AT_ONCE)]
+    p, everyone = vae.likelihood(z), wardrobe.pixels
+    if isinstance(p, Bernoulli):
+        logits = p.logits.flatten(start_dim=1)
+        parts = [decoder_log_probs(b, everyone).topk(k, dim=1) for b in logits.split(AT_ONCE)]
+    else:
+        images = everyone.view(-1, *wardrobe.images.image_shape)
+        each = (vae.likelihood(one).log_prob(images) for one in z.split(1))
+        parts = [log_prob.reshape(1, len(images), -1).sum(2).topk(k, dim=1) for log_prob in each]
     scores, indices = map(torch.cat, zip(*parts, strict=True))
     return Neighbors(indices, scores.double(), "decoder")
 
