@@ -306,7 +306,8 @@ def _reported(scores: Tensor, rule: str) -> Tensor:
 def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
     """Return the mean of q(z | decode(z)) for each z, [Q, d]: decode z, and encode the picture.
 
-    The result is usually nearer to the garments than z is, but it need not be familiar.
+    Where z lies far from all garments, as after sliders are set at random, the result is nearer to
+    them, but usually still unfamiliar.
 
     Args:
         vae: any model with `encode` and `decode`.

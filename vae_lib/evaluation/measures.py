@@ -165,19 +165,23 @@ def pixel_distances(
 
 
 def squared_pixel_distances(
-    pictures: Float[Tensor, "query pixel"], garments: Float[Tensor, "garment pixel"]
+    pictures: Float[Tensor, "query pixel"],
+    garments: Float[Tensor, "garment pixel"],
+    sizes: Float[Tensor, " garment"] | None = None,
 ) -> Float[Tensor, "query garment"]:
     """Return ‖a − b‖² for every picture a and garment b, computed as ‖a‖² − 2 a · b + ‖b‖².
 
     Args:
         pictures: flattened pictures in [0, 1], [Q, P].
         garments: flattened garments in [0, 1], [N, P].
+        sizes: ‖b‖² of every garment if it is known, [N].
 
     Returns:
         The squared distances, [Q, N].
     """
-    sizes = pictures.square().sum(dim=1, keepdim=True) + garments.square().sum(dim=1)
-    return torch.addmm(sizes, pictures, garments.T, alpha=-2).clamp_(min=0)
+    sizes = garments.square().sum(dim=1) if sizes is None else sizes
+    both = pictures.square().sum(dim=1, keepdim=True) + sizes
+    return torch.addmm(both, pictures, garments.T, alpha=-2).clamp_(min=0)
 
 
 def decoder_log_probs(

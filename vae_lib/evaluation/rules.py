@@ -108,9 +108,9 @@ def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
 def _nearest_picture(wardrobe: Wardrobe, z: Tensor, k: int, rule: str) -> Neighbors:
     """Compare decode(z) with every garment's own pixels, or with decode(μ) of every garment."""
     everyone = wardrobe.pixels if rule == "pixel-nearest" else wardrobe.decoded
-    pictures = wardrobe.vae.decode(z).flatten(start_dim=1)
+    pictures, sizes = wardrobe.vae.decode(z).flatten(start_dim=1), everyone.square().sum(dim=1)
     parts = [
-        squared_pixel_distances(block, everyone).topk(k, dim=1, largest=False)
+        squared_pixel_distances(block, everyone, sizes).topk(k, dim=1, largest=False)
         for block in pictures.split(AT_ONCE)
     ]
     scores, indices = map(torch.cat, zip(*parts, strict=True))
