@@ -27,8 +27,8 @@ export class Picture {
     setText(
       this.text,
       familiar
-        ? "The model has seen garments like this z."
-        : "The model has seen nothing like this z: do not trust p.",
+        ? "A garment of this wardrobe lies near z."
+        : "No garment of this wardrobe lies near z: do not trust p.",
     );
     setText(
       this.numbers,
