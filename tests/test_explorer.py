@@ -444,6 +444,13 @@ def test_a_saved_notebook_holds_a_picture_with_alt_text(explorer):
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
+def test_a_page_that_does_not_store_the_picture_does_not_draw_it(explorer, monkeypatch):
+    monkeypatch.delattr(type(explorer), "static_figure")
+    data, metadata = explorer._repr_mimebundle_(exclude=["image/png"])
+    assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+    assert metadata == {}
+
+
 def test_a_garment_as_a_png_file(drawn):
     garment = drawn.train_images[0]
     assert pixels(picture_png(garment)).equal(garment.flatten().long())

@@ -11,10 +11,11 @@ import sys
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
-from vae_course.commands import children, jupyter, lab
+from vae_course.commands import children, forks, jupyter, lab
 
 
 @pytest.fixture
@@ -24,10 +25,40 @@ def started(monkeypatch):
 
     def popen(command, **_):
         commands.append(command)
-        return SimpleNamespace(wait=lambda: 0, poll=lambda: 0, terminate=lambda: None)
+        process = MagicMock()
+        process.__enter__.return_value = process
+        process.wait.return_value = process.poll.return_value = 0
+        return process
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     return commands
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not forks.CAN_FORK, reason="this system cannot fork a process")
+def test_a_kernel_of_the_app_finds_everything_loaded(tmp_path, monkeypatch):
+    pytest.importorskip("voila")
+    from jupyter_client.manager import KernelManager
+
+    from vae_course.commands.app import write_kernel
+
+    write_kernel(tmp_path, tmp_path / "forks")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("VAE_LIB_IMAGES", "drawn")
+    code = "from vae_course.commands import forks; print(forks.wardrobe.cache_info().currsize)"
+    printed = []
+    with forks.loaded(tmp_path / "forks"):
+        manager = KernelManager(kernel_name="explorer")
+        manager.start_kernel()
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute_interactive(
+            code, timeout=60, output_hook=lambda message: printed.append(message["content"])
+        )
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert "1\n" in [content.get("text") for content in printed]
 
 
 @pytest.mark.parametrize("asked", ["--ServerApp.ip=0.0.0.0", "--ip=::", "--ip", "--Voila.ip=*"])

@@ -20,12 +20,13 @@ from vae_course.commands.children import run_until_it_ends
 from vae_course.commands.jupyter import ADDRESS, no_delay, prepare_kernels, refuse_other_addresses
 
 CODE = """\
+from IPython.display import display
 from vae_course.commands.forks import wardrobe
 from vae_lib import Explorer
 
 explorer = Explorer(*wardrobe())
 explorer.garment_z(11)
-explorer
+display(explorer, exclude=["image/png"])  # the picture that stands in stored notebooks takes time
 """
 TITLE = "Which garments are nearest to z?"
 ABOUT = (

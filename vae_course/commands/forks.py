@@ -36,14 +36,13 @@ def loaded(path: Path) -> Iterator[None]:
         yield
         return
     print("Loading the model and the garments ...", flush=True)
-    process = subprocess.Popen([*PROGRAM, str(path)], stdin=subprocess.PIPE)
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.05)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen([*PROGRAM, str(path)], stdin=subprocess.PIPE) as process:
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.05)
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 @functools.lru_cache(1)
@@ -125,7 +124,10 @@ def main(path: str, file: str) -> None:
 
 
 if __name__ == "__main__":
+    # the module that the page's code imports, whose `wardrobe` is a different one than __main__'s
+    from vae_course.commands import forks
+
     if len(sys.argv) == 2:
-        serve(str(Path(sys.argv[1])))
+        forks.serve(str(Path(sys.argv[1])))
     else:
-        main(sys.argv[1], sys.argv[2])
+        forks.main(sys.argv[1], sys.argv[2])

@@ -364,6 +364,8 @@ class Explorer(widgets.VBox):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
         data = super()._repr_mimebundle_(**options)
         data["text/plain"] = repr(self)
+        if "image/png" in (options.get("exclude") or ()):
+            return data, {}
         data["image/png"] = base64.b64encode(png_bytes(self.static_figure())).decode()
         return data, {"image/png": {"alt": repr(self)}}
 
