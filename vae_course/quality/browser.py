@@ -107,12 +107,21 @@ def serve(tool: str, *arguments: str, **environment: str) -> Iterator[tuple[str,
             server.wait()
 
 
+def _listens(address: str) -> bool:
+    host, port = address.removeprefix("http://").split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
 def _address(server: subprocess.Popen, log: Path) -> tuple[str, str]:
     for _ in range(600):
         found = re.search(
             r"(http://127\.0\.0\.1:\d+)/\S*token=(\w+)", log.read_text(encoding="utf-8")
         )
-        if found:
+        if found and _listens(found[1]):
             return found[1], found[2]
         if server.poll() is not None:
             break
