@@ -33,14 +33,15 @@ NBVAL = (
     "-p",
     "no:cacheprovider",
 )
+WORKERS = 3  # on two cores, since tests of browsers and servers often wait
 SLOWEST = 12  # files listed after `test --all`
 
 
 def run_pytest(name: str, *arguments: str, **environment: str) -> tuple[bool, Path]:
-    """Run pytest with two workers; return whether it passed, and its report."""
+    """Run pytest with several workers; return whether it passed, and its report."""
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), "--dist", "loadfile"]
     command += [f"--junitxml={report}", *arguments]
     # one thread for each worker: with more, they would wait for each other
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
