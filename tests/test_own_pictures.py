@@ -5,6 +5,7 @@ import io
 import pytest
 import torch
 
+from vae_course.measured import color_wardrobe, load_color_wardrobe
 from vae_lib import (
     PosteriorIndex,
     add_garments,
@@ -92,3 +93,28 @@ def test_drawn_garments_keep_their_factors(vae, drawn, tmp_path):
     smaller, fewer = remove_garments(larger, more, [len(larger) - 1])
     assert fewer.train_factors.nan_to_num(-1).equal(drawn.train_factors.nan_to_num(-1))
     assert len(smaller) == len(index)
+
+
+def test_the_measured_wardrobe_in_colour_is_answered_in_kind_and_colour(tmp_path):
+    measured = load_color_wardrobe()
+    for share in measured["by chance"].values():
+        assert share < 0.2
+    kind, color = (measured["right"]["likelihood"][name] for name in ("kind", "colour"))
+    assert kind[1] <= kind[0] <= kind[2]
+    assert kind[0] > 0.7
+    assert color[0] > 0.75
+    assert (measured["pictures"], measured["held out"], measured["size"]) == (2500, 500, 64)
+    drawn = write_drawn_folder(tmp_path / "drawn", count=40, size=28, color=True)
+    again = color_wardrobe.measure(drawn, size=28, epochs=1)
+    assert measured.keys() - again.keys() == {"machine"}
+    assert again["right"].keys() == measured["right"].keys()
+
+
+def test_the_colour_of_a_drawn_picture_is_in_its_name(tmp_path):
+    images = load_folder(
+        write_drawn_folder(tmp_path / "drawn", count=40, color=True), size=28, color=True
+    )
+    same = color_wardrobe.same_color(images)
+    assert same.shape == (len(images.test_images), len(images.train_images))
+    color = images.test_files[3].stem.split("-")[1]
+    assert same[3].tolist() == [f"-{color}." in file.name for file in images.train_files]

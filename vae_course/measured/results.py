@@ -1,4 +1,4 @@
-"""Load the stored results: the study for notebook 05 and the benchmark for notebook 06."""
+"""Load the stored results: the study for 05, the benchmark for 06, the colour wardrobe for 07."""
 
 import json
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 STUDY = Path(__file__).with_name("study.json")
 BENCHMARK = Path(__file__).with_name("bench.json")
+COLOR_WARDROBE = Path(__file__).with_name("color_wardrobe.json")
 
 
 class Spread(NamedTuple):
@@ -63,3 +64,8 @@ def load_benchmark(path: Path = BENCHMARK) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"path: there is no {path}; `python3 course.py bench` makes it")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load_color_wardrobe() -> dict[str, Any]:
+    """Load what `python -m vae_course.measured.color_wardrobe` measured."""
+    return json.loads(COLOR_WARDROBE.read_text(encoding="utf-8"))
