@@ -21,7 +21,7 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image, ImageOps
 
 from vae_course.commands.notebooks import execute
-from vae_course.figures.folder import preview_figure
+from vae_course.figures.folder import photograph_rows, preview_figure
 from vae_lib import (
     PosteriorIndex,
     fit,
@@ -157,16 +157,20 @@ def break_some(root):
     }
 
 
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
-    """300 pictures of mixed kinds in three classes, 5 of them broken."""
-    root = tmp_path_factory.mktemp("wardrobe")
+def write_mixed(root, count):
+    """Write sound pictures of mixed kinds in three classes, and five broken ones."""
     for name in ("a", "b", "c"):
         (root / name).mkdir()
-    for number in range(295):
+    for number in range(count):
         KINDS[number % len(KINDS)](GARMENTS[number], root / "abc"[number % 3] / f"{number:03}")
     break_some(root / "b")
     return root
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """300 pictures of mixed kinds in three classes, 5 of them broken."""
+    return write_mixed(tmp_path_factory.mktemp("wardrobe"), 295)
 
 
 def tree(root):
@@ -786,11 +790,26 @@ def test_the_preview_shows_pictures_above_their_garments(mixed, few, drawn):
         preview_figure(load_folder(few), [6])
 
 
-def run_capstone(wardrobe, tmp_path):
-    """Run notebook 07 with the line changed that a learner changes; return what its cells print."""
+def test_photographs_are_shown_as_they_lie_in_the_folder_with_their_names(tmp_path):
+    path = write_drawn_folder(tmp_path / "wardrobe", count=3, size=64, color=True)
+    files = sorted(path.rglob("*.png"))
+    figure = photograph_rows({"asked": files[:1], "nearest": files})
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_xlabel() for axes in shown] == [file.name for file in [files[0], *files]]
+    for axes, file in zip(shown, [files[0], *files], strict=True):
+        photograph = np.asarray(Image.open(file).convert("RGBA"))
+        assert np.array_equal(axes.images[0].get_array(), photograph)
+    assert png_bytes(figure)
+
+
+def run_capstone(wardrobe, tmp_path, **settings):
+    """Run notebook 07 with the lines changed that a learner changes; return what it prints."""
     notebook = nbformat.read(CAPSTONE, as_version=4)
-    (line,) = (cell for cell in notebook.cells if cell.id == "your-folder")
-    line.source = f"FOLDER = {str(wardrobe)!r}"
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["your-folder"].source = f"FOLDER = {str(wardrobe)!r}"
+    # the fewest epochs
+    shortest = "\n".join(f"{name} = {value}" for name, value in ({"SHOWN": 1} | settings).items())
+    cells["your-settings"].source += "\n" + shortest
     copy = tmp_path / "course" / "notebooks" / CAPSTONE.name
     copy.parent.mkdir(parents=True)
     nbformat.write(notebook, copy)
@@ -800,16 +819,18 @@ def run_capstone(wardrobe, tmp_path):
 
 
 @pytest.mark.slow
-def test_notebook_07_runs_on_300_pictures_with_five_broken_ones(mixed, tmp_path):
+def test_notebook_07_runs_on_60_pictures_with_five_broken_ones(tmp_path):
+    (tmp_path / "mixed").mkdir()
+    mixed = write_mixed(tmp_path / "mixed", 55)
     before = tree(mixed)
     printed = run_capstone(mixed, tmp_path)
     for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png"):
         assert f"'b/{name}': " in printed
     assert "5 pictures could not be read" in printed
-    assert "[ok]   3 kinds" in printed
-    assert "295 pictures of 3 kinds; 5 could not be read" in printed
+    assert "55 pictures of 3 kinds; 5 could not be read" in printed
+    assert "colour: not measured" in printed
     kept = tmp_path / "course" / "data" / "kept" / mixed.name
-    assert len(load_vae(kept / "vae.safetensors").encoder) == 5
+    assert load_vae(kept / "vae.safetensors").image_shape == (3, 32, 32)
     files = json.loads((kept / "files.json").read_text(encoding="utf-8"))
     assert len(PosteriorIndex.load(kept / "index.safetensors")) == len(files)
     assert {Path(file) for file in files} <= set(mixed.rglob("*"))
@@ -817,14 +838,14 @@ def test_notebook_07_runs_on_300_pictures_with_five_broken_ones(mixed, tmp_path)
 
 
 @pytest.mark.slow
-def test_notebook_07_runs_on_fourteen_pictures_of_one_kind(tmp_path):
+def test_notebook_07_runs_on_fourteen_grey_pictures_of_one_kind(tmp_path):
     (tmp_path / "few").mkdir()
     for number in range(14):
         save_grey_png(GARMENTS[number], tmp_path / "few" / str(number))
-    printed = run_capstone(tmp_path / "few", tmp_path)
+    printed = run_capstone(tmp_path / "few", tmp_path, SIZE=28, COLOR=False)
     assert "[ok]   12 pictures to learn from" in printed
-    assert "[look] 1 kinds" in printed
-    assert "kind: not measured; it takes two kinds" in printed
+    assert "[look] 2 pictures held out" in printed
+    assert "kinds: 1, then 2" in printed
 
 
 @pytest.mark.slow

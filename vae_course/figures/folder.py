@@ -1,26 +1,21 @@
-"""Figures of notebook 07: the pictures of a folder, the training, and rules with their own σ."""
+"""Figures of notebook 07: the pictures of a folder, the answers to one, and the training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vae_lib.checkpoint import History
 from vae_lib.data import Images
-from vae_lib.evaluation import Estimate
-from vae_lib.figures import RULE_COLORS, draw_garment
-from vae_lib.pictures import open_picture
+from vae_lib.figures import draw_garment
+from vae_lib.pictures import Source, open_picture
 
 THUMBNAIL = (112, 112)  # pixels
-QUERY_RULES = {  # colour and line of the rules that search with a garment
-    "likelihood": (RULE_COLORS["likelihood"], ":"),
-    "mutual likelihood": (RULE_COLORS["round trip"], "-"),
-    "Euclidean": (RULE_COLORS["euclidean"], "--"),
-}
-START_COLORS = ("#CC6677", "#332288")  # two of Paul Tol's "muted" scheme: no rule has them
-CHARACTERS = 14  # of a file's name, before it would run into its neighbour
+CURVE_COLORS = ("#CC6677", "#332288")  # two of Paul Tol's "muted" scheme: no rule has them
+CHARACTERS = 16  # of a file's name, before it would run into its neighbour
 
 
 def preview_figure(images: Images, rows: Sequence[int] | None = None) -> Figure:
@@ -39,17 +34,40 @@ def preview_figure(images: Images, rows: Sequence[int] | None = None) -> Figure:
         raise ValueError(f"rows: expected some of 0 to {len(files) - 1}, got {rows}")
     figure, axes = plt.subplots(2, len(rows), squeeze=False, figsize=(1.1 * len(rows), 2.6))
     for row, above, below in zip(rows, *axes, strict=True):
-        picture = open_picture(files[row])
-        picture.thumbnail(THUMBNAIL)
-        above.imshow(np.asarray(picture))
-        above.set(xticks=[], yticks=[], facecolor="0.6")
-        above.grid(False)
-        above.spines[:].set_visible(False)
+        _draw_photograph(above, files[row])
         draw_garment(below, images.train_images[row])
         below.set_xlabel(_caption(files[row]), fontsize=8, parse_math=False)
     axes[0, 0].set_ylabel("the picture", fontsize=9)
     axes[1, 0].set_ylabel("the garment", fontsize=9)
     return figure
+
+
+def photograph_rows(rows: Mapping[str, Sequence[Path]], size: float = 1.1) -> Figure:
+    """Return a figure with a row of photographs for each title, and their file names.
+
+    The photographs are shown as they lie in the folder, not as the model sees them.
+    """
+    columns = max(len(files) for files in rows.values())
+    figure = plt.figure(figsize=(columns * size, len(rows) * (size + 0.5)))
+    strips = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for strip, (title, files) in zip(strips, rows.items(), strict=True):
+        strip.suptitle(title, x=0.01, ha="left", fontsize=11)
+        for number, axes in enumerate(strip.subplots(1, columns, squeeze=False)[0]):
+            axes.set_axis_off()
+            if number < len(files):
+                axes.set_axis_on()
+                _draw_photograph(axes, files[number])
+                axes.set_xlabel(_caption(files[number]), fontsize=8, parse_math=False)
+    return figure
+
+
+def _draw_photograph(axes: Axes, source: Source) -> None:
+    picture = open_picture(source)
+    picture.thumbnail(THUMBNAIL)
+    axes.imshow(np.asarray(picture))
+    axes.set(xticks=[], yticks=[], facecolor="0.6")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
 
 
 def _caption(file: Path) -> str:
@@ -58,9 +76,13 @@ def _caption(file: Path) -> str:
 
 
 def epochs_figure(histories: Mapping[str, History]) -> Figure:
-    """Return −ELBO over the epochs of several trainings, trained on and held out, in nats."""
+    """Return −ELBO over the epochs of several trainings, trained on and held out, in nats.
+
+    The steep first tenth of the epochs is cut off at the top.
+    """
     figure, axes = plt.subplots(figsize=(8, 3.8))
-    for (name, history), color in zip(histories.items(), START_COLORS, strict=True):
+    shown: list[float] = []
+    for (name, history), color in zip(histories.items(), CURVE_COLORS, strict=True):
         for curves, line, part in (
             (history.train, "--", "trained on"),
             (history.validation, "-", "a twelfth, held out"),
@@ -68,57 +90,12 @@ def epochs_figure(histories: Mapping[str, History]) -> Figure:
             epochs = range(1, len(curves.elbo) + 1)
             negative = [-value for value in curves.elbo]
             axes.plot(epochs, negative, line, color=color, label=f"{name}, {part}")
-    last = [-curve.elbo[-1] for h in histories.values() for curve in (h.train, h.validation)]
+            shown += negative[len(negative) // 10 :]
+    margin = 0.05 * (max(shown) - min(shown))
     axes.set(
-        xlabel="epoch", ylabel="−ELBO, nats per image", ylim=(0.9 * min(last), 1.6 * max(last))
+        xlabel="epoch",
+        ylabel="−ELBO, nats per image",
+        ylim=(min(shown) - margin, max(shown) + margin),
     )
     axes.legend()
     return figure
-
-
-def learning_curves(sizes: Sequence[int], losses: Mapping[str, Sequence[Estimate]]) -> Figure:
-    """Return held-out −ELBO against the number of pictures trained on, with intervals."""
-    figure, axes = plt.subplots(figsize=(7, 3.8))
-    for (name, estimates), color in zip(losses.items(), START_COLORS, strict=True):
-        reach = [_reach(estimate) for estimate in estimates]
-        values = [estimate.value for estimate in estimates]
-        axes.errorbar(sizes, values, list(zip(*reach, strict=True)), fmt="o-", color=color,
-                      capsize=4, label=name)  # fmt: skip
-    axes.set(xscale="log", xlabel="pictures trained on (log scale)")
-    axes.set_ylabel("−ELBO, held out, nats per image")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.xaxis.set_minor_locator(plt.NullLocator())
-    axes.legend()
-    return figure
-
-
-def tau_figure(
-    taus: Sequence[float],
-    panels: Mapping[str, tuple[Sequence[Estimate], Mapping[str, Estimate]]],
-) -> Figure:
-    """Return a panel for each measure: its value as τ grows, and lines for other rules.
-
-    panels: for each measure the estimates, one for each τ (all above 0), and those of the rules to
-    compare with, by their names, some of QUERY_RULES.
-    """
-    figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.8), squeeze=False)
-    for axes, (measure, (estimates, others)) in zip(row[0], panels.items(), strict=True):
-        reach = [_reach(estimate) for estimate in estimates]
-        values = [estimate.value for estimate in estimates]
-        axes.errorbar(taus, values, list(zip(*reach, strict=True)), fmt="o-", color="black",
-                      capsize=4, label="the same τ for all")  # fmt: skip
-        for name, other in others.items():
-            color, line = QUERY_RULES[name]
-            axes.axhline(other.value, color=color, linestyle=line, linewidth=2, label=name)
-        axes.set(xscale="log", xlabel="τ (log scale)", ylabel=measure)
-        axes.set_xticks(taus, [f"{tau:g}" for tau in taus])
-        axes.xaxis.set_minor_locator(plt.NullLocator())
-    figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
-
-
-def _reach(estimate: Estimate) -> tuple[float, float]:
-    """Return how far an estimate's interval goes below its value and above it."""
-    low = estimate.value if estimate.low is None else estimate.low
-    high = estimate.value if estimate.high is None else estimate.high
-    return estimate.value - low, high - estimate.value
