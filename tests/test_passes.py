@@ -9,7 +9,9 @@ import nbformat
 import pytest
 
 from vae_course.commands.notebook_tests import write_notebooks
-from vae_course.commands.test import NBVAL, slowest_files
+from vae_course.commands.notebooks import notebook_paths
+from vae_course.commands.solutions import read_solutions
+from vae_course.commands.test import NBVAL, notebooks_of, slowest_files
 
 ROOT = Path(__file__).parents[1]
 CHECK = """\
@@ -26,6 +28,16 @@ EXPECTED = {
     "lax": [True, True, True, True, False],
     "solved": [True, True, True, False, False],
 }
+
+
+def test_a_second_pass_leaves_out_only_what_it_would_repeat():
+    assert notebooks_of("strict-fashion-mnist") == notebook_paths()
+    second = notebooks_of("solved-drawn")
+    for path in notebook_paths():
+        text = path.read_text(encoding="utf-8")
+        depends = "load_images" in text or "load_pretrained" in text
+        assert (path in second) == (bool(read_solutions(path.name[:2])) or depends), path
+    assert "07_your_own_wardrobe" not in [path.stem for path in second]
 
 
 @pytest.mark.slow
