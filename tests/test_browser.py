@@ -97,6 +97,7 @@ def app_page(chromium):
         page.address = address
         page.goto(f"{address}/?token={token}")
         page.locator(EXPLORER).wait_for(timeout=120 * SECONDS)
+        page.wait_for_function("location.hash.startsWith('#z=')")  # the page answers from now on
         yield page
         page.close()
 
@@ -357,12 +358,14 @@ def test_the_tab_key_reaches_every_control(page):
     assert len(reached) >= len(wanted) + 7 + 3  # buttons; z, garment and percentiles
 
 
-@pytest.mark.parametrize("theme", ["lab light", "lab dark", "app dark"])
+@pytest.mark.parametrize("theme", ["lab light", "lab dark", "app light", "app dark"])
 def test_axe_finds_no_fault(theme, request):
     where, shade = theme.split()
     page = request.getfixturevalue(f"{where}_page")
     if where == "lab" and shade == "dark":
         set_lab_theme(page, "JupyterLab Dark")
+    if where == "app":
+        page.emulate_media(color_scheme=shade)
     box = page.locator(EXPLORER).get_by_label("z", exact=True)
     box.fill(str([6.0] + [0.0] * 9))  # with a slider that is marked
     box.press("Enter")
@@ -373,6 +376,8 @@ def test_axe_finds_no_fault(theme, request):
     results = axe_playwright.Axe().run(page, context=EXPLORER if where == "lab" else None)
     if where == "lab" and shade == "dark":
         set_lab_theme(page, "JupyterLab Light")
+    if where == "app":
+        page.emulate_media(color_scheme="dark")
     found = [
         (violation["id"], node["html"][:200], node["failureSummary"])
         for violation in results.response["violations"]
@@ -559,6 +564,12 @@ def test_the_box_of_z_is_rounded_for_the_eye_and_exact_underneath(page):
     box.press("Enter")
     wait_for_z(page, [*z[:9], 0.05])
     assert shown_z(page) == [*z[:9], 0.05]
+    page.locator(EXPLORER).get_by_role("button", name="Undo").focus()
+    until(page, lambda page: box.input_value().startswith("≈"))
+    box.focus()
+    page.keyboard.insert_text("[1, 0, 0, 0, 0, 0, 0, 0, 0, 0]")  # replaces what is selected
+    page.keyboard.press("Enter")
+    wait_for_z(page, [1.0] + [0.0] * 9)
 
 
 def test_a_copy_without_https_says_that_it_cannot(page):

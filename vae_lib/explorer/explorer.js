@@ -143,6 +143,7 @@
     if (!box.value.startsWith("≈")) return;
     box.dataset.short = box.value;
     box.value = exact();
+    box.select(); // as a browser does where the Tab key leads, so that typing replaces all
   };
   const copyZ = (button) => {
     const done = (text) => {
