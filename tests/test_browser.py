@@ -59,7 +59,10 @@ ipywidgets.VBox([count, explorer])
 def lab(chromium, tmp_path_factory):
     """JupyterLab on copies of the notebooks, which it may save as it likes."""
     root = tmp_path_factory.mktemp("lab")
-    shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", root)
+    for folder, pattern in (("notebooks", "00_*.ipynb"), ("docs", "*.svg")):  # docs has the badges
+        (root / folder).mkdir()
+        for file in (ROOT / folder).glob(pattern):
+            shutil.copy(file, root / folder)
     latency.write_notebook(root)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [nbformat.v4.new_code_cell(SLOW_CODE)]
@@ -81,7 +84,7 @@ def open_in_lab(chromium, lab, notebook: str):
 @pytest.fixture(scope="module")
 def lab_page(chromium, lab):
     """Notebook 00, all its cells run."""
-    page = open_in_lab(chromium, lab, "00_start_here.ipynb")
+    page = open_in_lab(chromium, lab, "notebooks/00_start_here.ipynb")
     # the cells below the explorer move its sliders; wait until they are through
     page.locator(EXPLORER).get_by_text("No garment of this wardrobe").wait_for(timeout=60 * SECONDS)
     page.evaluate(f"document.querySelector('{EXPLORER}').scrollIntoView()")

@@ -46,6 +46,12 @@ if "google.colab" in sys.modules and find_spec("vae_lib") is None:
     # if Colab asks you to restart the session now, do so, and go on with the next cell"""
 
 
+def without_badges(source: str) -> str:
+    """Return the Markdown of a cell without its badges."""
+    lines = [line for line in source.splitlines() if not line.startswith(BADGE)]
+    return "\n".join(lines).rstrip()
+
+
 def write_badges(notebook: NotebookNode, name: str) -> None:
     """Write the badges and the install cell into a notebook of the course.
 
@@ -59,8 +65,7 @@ def write_badges(notebook: NotebookNode, name: str) -> None:
     first = notebook.cells[0]
     if not first.source.startswith(f"# {name[:2]} "):
         return
-    lines = [line for line in first.source.splitlines() if not line.startswith(BADGE)]
-    first.source = "\n".join(lines).rstrip() + "\n\n" + badge_line(name)
+    first.source = without_badges(first.source) + "\n\n" + badge_line(name)
     if INSTALL not in [cell.get("id") for cell in notebook.cells[1:2]]:
         notebook.cells.insert(1, new_code_cell(id=INSTALL, metadata={"tags": ["remove-cell"]}))
     notebook.cells[1].source = install_code()

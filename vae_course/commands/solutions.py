@@ -14,6 +14,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from vae_course import ROOT
+from vae_course.commands.badges import without_badges
 from vae_course.commands.jupyter import prepare_kernels
 from vae_course.commands.notebooks import execute, notebook_paths, write_notebook
 
@@ -85,7 +86,10 @@ def main(arguments: list[str]) -> int:
         if not read_solutions(path.name[:2]):
             continue  # 00 and 07 have no exercises
         target = TARGET / path.name
-        write_notebook(solved(path), target)
+        notebook = solved(path)
+        # the badges would open the notebook without the solutions
+        notebook.cells[0].source = without_badges(notebook.cells[0].source)
+        write_notebook(notebook, target)
         messages: list[str] = []
         if options.execute:
             try:
