@@ -251,7 +251,7 @@ class AdaptedModel(nn.Module):
         mean, width = (at_least_float32(part.flatten(start_dim=1)) for part in (mean, width))
         std = {"log_variance": (0.5 * width).exp(), "variance": width.sqrt(), "std": width}[spread]
         if not ((std > 0) & std.isfinite()).all():  # true for NaN, too
-            got = f"{width.min().item():.3g} to {width.max().item():.3g}"
+            got = f"{width.min().item():.2g} to {width.max().item():.2g}"
             kind, hint = f"a {spread} above 0", "does encode return log variances?"
             if spread == "log_variance":
                 kind, hint = "log variances of a finite σ", "does it need spread='variance'?"
@@ -271,7 +271,7 @@ class AdaptedModel(nn.Module):
         if not ((pictures >= -ROUNDING) & (pictures <= 1 + ROUNDING)).all():  # false for NaN, too
             least, most = pictures.min().item(), pictures.max().item()
             raise ValueError(
-                f"decode: expected pixels in [0, 1], got {least:.3g} to {most:.3g}; pixels in "
+                f"decode: expected pixels in [0, 1], got {least:.2g} to {most:.2g}; pixels in "
                 "[-1, 1] need (x + 1) / 2, logits need a sigmoid, small excesses a clamp(0, 1)"
             )
         return pictures.clamp(0, 1)
