@@ -103,10 +103,11 @@ def test_the_measured_wardrobe_in_colour_is_answered_in_kind_and_colour(tmp_path
     assert kind[1] <= kind[0] <= kind[2]
     assert kind[0] > 0.7
     assert color[0] > 0.75
+    assert measured["right with Bernoulli pixels"]["likelihood"]["colour"][0] < 0.5
     assert (measured["pictures"], measured["held out"], measured["size"]) == (2500, 500, 64)
     drawn = write_drawn_folder(tmp_path / "drawn", count=40, size=28, color=True)
     again = color_wardrobe.measure(drawn, size=28, epochs=1)
-    assert measured.keys() - again.keys() == {"machine"}
+    assert measured.keys() - again.keys() == {"machine", "right with Bernoulli pixels"}
     assert again["right"].keys() == measured["right"].keys()
 
 
