@@ -61,6 +61,14 @@ def test_a_mutant_that_cannot_be_applied_is_an_error():
             mutated(Mutant("wrong", "vae_lib", old, new, ()), "def double(x): return 2 * x")
 
 
+def test_a_notebook_with_a_magic_in_another_cell_can_be_mutated():
+    cells = [nbformat.v4.new_code_cell(source) for source in ("%pip install x", "print(2 * 3)")]
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells))
+    result = mutated(Mutant("sum", "notebooks/1.ipynb", "2 * 3", "2 + 3", ()), text)
+    sources = [cell.source for cell in nbformat.reads(result, as_version=4).cells]
+    assert sources == ["%pip install x", "print(2 + 3)"]
+
+
 @pytest.fixture
 def course(tmp_path):
     """A course with one function, one test and one notebook."""

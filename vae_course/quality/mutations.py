@@ -94,15 +94,16 @@ def mutated(mutant: Mutant, text: str) -> str:
             f"{mutant.name}: the pattern was found {found} times in {mutant.file}, but must occur "
             f"once:\n{mutant.old}"
         )
-    text = text.replace(mutant.old, mutant.new)
+    parts = text.split("\0")
+    changed = [part.replace(mutant.old, mutant.new) for part in parts]
     try:
-        for part in text.split("\0"):
+        for part in set(changed) - set(parts):  # other cells may contain magics such as %pip
             compile(part, mutant.file, "exec")
     except SyntaxError as error:
         raise MutantError(f"{mutant.name}: the result is not valid Python: {error}") from error
     if notebook is None:
-        return text
-    for cell, source in zip(cell_sources(notebook), text.split("\0"), strict=True):
+        return changed[0]
+    for cell, source in zip(cell_sources(notebook), changed, strict=True):
         cell.source = source
     return nbformat.writes(notebook)
 
