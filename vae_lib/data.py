@@ -24,12 +24,12 @@ class Images:
     """A data set of garments, in memory: pictures of C channels, H×W pixels, with labels.
 
     Attributes:
-        train_factors, test_factors: The factors that drawn garments were made from, else None. Each
+        train_factors, test_factors: the factors that drawn garments were made from, else None. Each
             of `factor_names` has a column, in [0, 1], or NaN for a class without the factor.
-        train_files, test_files: The file of each garment from a folder of pictures, else None.
-        unreadable: For each file that could not be read, the reason.
-        passed_over: The files in the folder that are not pictures.
-        how: How `prepare` turns a picture into a garment of this data set.
+        train_files, test_files: the file of each garment from a folder of pictures, else None.
+        unreadable: for each file that could not be read, the reason.
+        passed_over: the files in the folder that are not pictures.
+        how: how `prepare` turns a picture into a garment of this data set.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Images:
         """Turn a new picture into a garment, in the same way as the pictures of this data set.
 
         Args:
-            picture: A path, the bytes of a file, an open binary file, or a Pillow image.
+            picture: a path, the bytes of a file, an open binary file, or a Pillow image.
 
         Returns:
             The garment [1, C, H, W].
 
         Raises:
-            ValueError: The picture cannot be read; the message gives the reason.
+            ValueError: the picture cannot be read; the message gives the reason.
         """
         if not isinstance(picture, Image.Image):
             picture = open_picture(picture, self.how.size)
@@ -119,7 +119,7 @@ def load_images(
     """Load a data set of garments.
 
     Args:
-        source: One of these:
+        source: one of these:
 
             - "fashion-mnist": 60,000 garments to train on and 10,000 to test with, 28×28 grey.
             - "drawn": 10,000 and 2,000 drawn garments.
@@ -136,10 +136,10 @@ def load_images(
             `size` or with `color` means the drawn garments.
 
     Raises:
-        UnknownSource: The source is neither a name from this list nor an existing folder; this is a
+        UnknownSource: the source is neither a name from this list nor an existing folder; this is a
             ValueError and a FileNotFoundError.
         FetchError: "fashion-mnist" is neither on disk nor downloadable; this is an OSError.
-        ValueError: A number is out of range, or "fashion-mnist" is requested in another size or in
+        ValueError: a number is out of range, or "fashion-mnist" is requested in another size or in
             colour.
     """
     require("source", source, (str, os.PathLike), "a string or a path")
@@ -193,18 +193,18 @@ def load_folder(
     the result gives the reason. A second printed line counts the files that are not pictures.
 
     Args:
-        path: The folder. Pictures in no sub-folder form a class with the name of the folder.
-        size: Height and width of the garments, 28 to 128 pixels.
-        color: Keep the colours and the background? Otherwise the garments are grey, light on black.
-        labels: A CSV file with a file name and a class in each row, in place of sub-folders.
-        invert: Swap light and dark in grey garments? True, False, or "auto", which swaps them if
+        path: the folder. Pictures in no sub-folder form a class with the name of the folder.
+        size: height and width of the garments, 28 to 128 pixels.
+        color: whether to keep the colours and the background; if not, garments are grey on black.
+        labels: a CSV file with a file name and a class in each row, in place of sub-folders.
+        invert: whether to swap light and dark in grey garments; "auto" swaps them if
             the background is light. Medium grey counts as light if most backgrounds are light.
-        trim: Cut off the margin around each garment, so that it fills the frame?
-        seed: The seed of the split, which holds out a sixth of each class for testing.
+        trim: whether to cut off the margin, so that each garment fills the frame.
+        seed: the seed of the split, which holds out a sixth of each class for testing.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no such file of labels.
-        ValueError: The folder has fewer than two pictures that can be read.
+        FileNotFoundError: there is no such folder, or no such file of labels.
+        ValueError: the folder has fewer than two pictures that can be read.
     """
     seed = require_int("seed", seed, least=0)
     pictures = read_folder(path, Preparation(size, color, invert, trim), labels)

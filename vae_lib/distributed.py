@@ -1,7 +1,7 @@
 """Training on several processes: each computes its share of every batch.
 
-`fit` does so where `torch.distributed` is initialised, as in a script that `torchrun` starts. In a
-process on its own, these functions do nothing.
+`fit` calls these functions. They share the work if `torch.distributed` is initialised, as in a
+script that `torchrun` starts. In a single process, the same calls work without communication.
 """
 
 from collections.abc import Callable
@@ -32,15 +32,15 @@ def gathered(value: Any) -> list[Any]:
     return values
 
 
-def require_same(facts: dict[str, Any]) -> None:
-    """Check that all processes were called with the same facts.
+def require_same(settings: dict[str, Any]) -> None:
+    """Check that all processes have the same settings.
 
     Raises:
-        ValueError: one of the facts differs; the message names it.
+        ValueError: one of the settings differs; the message names it.
     """
-    others = gathered(facts)
-    for name in facts:
-        values = [each[name] for each in others]
+    everywhere = gathered(settings)
+    for name in settings:
+        values = [each[name] for each in everywhere]
         if values != values[:1] * len(values):
             raise ValueError(f"{name}: expected the same in all processes, got {values}")
 
@@ -61,13 +61,13 @@ class _ShareOfElbo(nn.Module):
 
     def forward(self, x: Tensor, generator: torch.Generator) -> ElboTerms:
         number, count = processes()
-        # the noise of the whole batch, so that an image gets the same in any number of processes
+        # noise for the whole batch, so that each image's ε is the same for any number of processes
         eps = torch.randn(len(x), self.vae.latent_dim, generator=generator, device="cpu")
         return elbo(self.vae, x[number::count], eps=eps[number::count])
 
 
 def elbo_of_share(vae: Any) -> Callable[..., ElboTerms]:
-    """Return `elbo` for training: it computes this process's share of a batch.
+    """Return a function that computes the ELBO of this process's share of a batch.
 
     DistributedDataParallel copies the first process's weights to the others, and averages the
     gradients of all processes.
@@ -78,11 +78,11 @@ def elbo_of_share(vae: Any) -> Callable[..., ElboTerms]:
 
 
 def mean_over_batch(share: Tensor, batch: int) -> Tensor:
-    """Average over the images of a whole batch, of which this process has a share.
+    """Average over the images of the whole batch, given the values for this process's share.
 
     Args:
-        share: [share, ...], a number, or several, of each image.
-        batch: how many images the whole batch has.
+        share: the values for each image of the share, [share, ...].
+        batch: the number of images in the whole batch.
     """
     _, count = processes()
     if count == 1:
@@ -90,4 +90,4 @@ def mean_over_batch(share: Tensor, batch: int) -> Tensor:
     mine = share.sum(dim=0) * (count / batch)  # DistributedDataParallel divides by the count
     mean = mine.detach() / count
     dist.all_reduce(mean)
-    return mine + (mean - mine.detach())  # the value of all shares, and the gradient of this one
+    return mine + (mean - mine.detach())  # the batch's value, with the gradient of the share

@@ -51,11 +51,11 @@ def fetch_fashion_mnist(root: Path, fallback: Path) -> tuple[FashionMNIST, Fashi
     """Return the training and the test set, from archives or unpacked files under `root`.
 
     Args:
-        root: The folder that contains `FashionMNIST/`.
-        fallback: The folder to unpack archives in if `root` cannot be written to.
+        root: the folder that contains `FashionMNIST/`.
+        fallback: the folder to unpack archives in if `root` cannot be written to.
 
     Raises:
-        FetchError: There is no data set; the message gives the reason.
+        FetchError: there is no data set; the message gives the reason.
     """
     home = root if _writable(root) or _verified(root) else fallback
     folder = home / "FashionMNIST"

@@ -32,9 +32,9 @@ def draw_garment(
     """Draw one picture, grey or RGB, at its own proportions, with its caption below.
 
     Args:
-        axes: Where to draw.
-        image: Pixels as uint8, or as floats in [0, 1]; one channel for grey, three for RGB.
-        caption: Text below the picture.
+        axes: where to draw.
+        image: pixels as uint8, or as floats in [0, 1]; one channel for grey, three for RGB.
+        caption: text below the picture.
     """
     pixels = image.detach().cpu().movedim(0, -1).squeeze(-1).numpy()
     if image.dtype != torch.uint8:

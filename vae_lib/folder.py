@@ -69,13 +69,13 @@ def read_folder(
     name of the folder itself if the picture is in no sub-folder. Hidden files are ignored.
 
     Args:
-        path: The folder.
-        how: How a picture becomes a garment.
-        labels: A CSV file that gives the classes instead, with a file name and a class in each row.
+        path: the folder.
+        how: how a picture becomes a garment.
+        labels: a CSV file that gives the classes instead, with a file name and a class in each row.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no such CSV file.
-        ValueError: The folder cannot be opened, holds no picture that can be read, or no picture
+        FileNotFoundError: there is no such folder, or no such CSV file.
+        ValueError: the folder cannot be opened, holds no picture that can be read, or no picture
             that the CSV file names.
     """
     folder = Path(os.path.abspath(os.path.expanduser(path)))
@@ -129,8 +129,8 @@ def read_labels(path: str | os.PathLike) -> dict[str, str]:
     it names no file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A row has only one column.
+        FileNotFoundError: there is no such file.
+        ValueError: a row has only one column.
     """
     content = Path(os.path.expanduser(path)).read_bytes()
     try:
@@ -222,7 +222,7 @@ def split(
     garment stays in training.
 
     Raises:
-        ValueError: There are fewer than two garments, or the seed is below 0.
+        ValueError: there are fewer than two garments, or the seed is below 0.
     """
     if seed < 0:
         raise ValueError(f"seed: expected at least 0, got {seed}")
@@ -251,11 +251,11 @@ def write_drawn_folder(
     call wrote it with the same arguments, its path is returned, whatever was changed in it since.
 
     Args:
-        path: Where to write.
-        count, seed, size, color: Which garments to draw, as in `draw_garments`.
+        path: where to write.
+        count, seed, size, color: which garments to draw, as in `draw_garments`.
 
     Raises:
-        FileExistsError: There is already something else at `path`.
+        FileExistsError: there is already something else at `path`.
     """
     path = Path(os.path.abspath(os.path.expanduser(path)))
     count, seed = require_int("count", count, least=1), require_int("seed", seed, least=0)

@@ -1,4 +1,4 @@
-"""Drawn garments, for use without Fashion-MNIST: ten classes, and for each picture its factors."""
+"""Drawn garments of ten classes, for use without Fashion-MNIST, with the factors of each."""
 
 import inspect
 from collections.abc import Callable
@@ -62,19 +62,19 @@ def draw_garments(count: int, seed: int = 0, size: int = 28, color: bool = False
     """Draw garments, the same ones for the same seed on every run and for every number of threads.
 
     Args:
-        count: N, at least 1. Each ten garments in a row are of ten classes, in random order. A
-            smaller count gives the first garments of a larger one.
-        seed: The seed of the random numbers, at least 0. The shapes do not depend on `size` and
+        count: N, at least 1. Every ten consecutive garments belong to the ten classes, in random
+            order. A smaller count gives the first garments of a larger one.
+        seed: the seed of the random numbers, at least 0. The shapes do not depend on `size` and
             `color`.
-        size: Height and width of the pictures, 28 to 128 pixels.
-        color: Draw in colour on a light background, rather than in grey on black?
+        size: height and width of the pictures, 28 to 128 pixels.
+        color: whether to draw in colour on a light background, instead of in grey on black.
 
     Returns:
         Images [N, C, size, size], labels [N] and factors [N, F], uniform in [0, 1].
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: A number is outside its range.
+        TypeError: an argument has the wrong type.
+        ValueError: a number is outside its range.
     """
     count = require_int("count", count, least=1)
     seed = require_int("seed", seed, least=0)

@@ -46,7 +46,7 @@ def inspect_images(images: Images) -> list[Finding]:
         two pictures. Print a finding to read it.
 
     Raises:
-        ValueError: There is no training picture.
+        ValueError: there is no training picture.
     """
     require("images", images, Images, "Images")
     if len(images.train_images) == 0:

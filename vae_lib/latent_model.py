@@ -23,7 +23,7 @@ from vae_lib.pixels import as_unit_interval
 SPREADS = ("log_variance", "variance", "std")
 Shape = tuple[int, int, int]  # (C, H, W)
 ROUNDING = 1e-3  # how far outside [0, 1] a decoder's pixels may be, because bfloat16 rounds
-ROUNDING_OF_MEANS = 0.02  # by how much a mean may differ between batches, for the same reason
+ROUNDING_OF_MEANS = 0.02  # how far an image's mean may differ between batches in bfloat16
 _LOCK = threading.Lock()
 _IN_USE: dict[nn.Module, tuple[int, bool]] = {}  # the number of users, and the mode to restore
 
@@ -78,8 +78,8 @@ def require_model(model: object, *names: str) -> None:
     if missing:
         raise TypeError(
             f"vae: expected a model with {', '.join(names)}; {type(model).__name__} has no "
-            f"{' and no '.join(missing)}. Any VAE will do through vae_lib.adapt(encode=..., "
-            "decode=..., latent_dim=..., image_shape=(C, H, W)); training needs likelihood(z) too."
+            f"{' and no '.join(missing)}. vae_lib.adapt(encode=..., decode=..., "
+            "latent_dim=..., image_shape=(C, H, W)) wraps any VAE; training needs likelihood(z)."
         )
     if "latent_dim" in names:
         require_int("vae.latent_dim", model.latent_dim, least=1)  # type: ignore[attr-defined]
@@ -163,7 +163,7 @@ def adapt(
 ) -> "AdaptedModel":
     """Make a `LatentModel` from two functions, which encode and decode.
 
-    Both functions are called with a few test images, so that mistakes are found here.
+    `adapt` calls both functions with a few test images, to find mistakes early.
 
     Args:
         encode: takes float images [B, C, H, W] in [0, 1]; returns a Normal, or the pair (mean,
@@ -181,11 +181,11 @@ def adapt(
     Raises:
         TypeError: an argument, or what a function returns, has the wrong type.
         ValueError: a function returns another shape, pixels outside [0, 1], a σ that is not
-            positive and finite, or for the same image another mean in a larger batch.
+            positive and finite, or a mean that depends on the other images of the batch.
 
     Warns:
-        UserWarning: the spread is the same for all images, or every log variance is positive, as
-            standard deviations are.
+        UserWarning: the spread is the same for all images; or every log variance is positive,
+            which suggests that `encode` returns standard deviations.
     """
     for name, function in (("encode", encode), ("decode", decode)):
         if not callable(function):
@@ -286,7 +286,7 @@ class AdaptedModel(nn.Module):
 
 
 def _modules_in(function: Callable) -> list[nn.Module]:
-    """Return the modules that a function is, belongs to, or refers to by name."""
+    """Return the function or its owner if that is a module, else the modules that it refers to."""
     owner = getattr(function, "__self__", function)
     if isinstance(owner, nn.Module):
         return [owner]

@@ -1,8 +1,8 @@
 """`Lifting`: the likelihood as an inner product, for engines that search by inner products.
 
 −½‖(z − μ)/σ‖² − Σ log σ − (d/2) log 2π is linear in [z², z]. So log q(z|x) is the inner product of
-2d + 1 numbers of the garment with the vector [1, z², z]. In float32 the product is slightly wrong:
-engines nominate candidates by it, and `rerank` puts them in their exact order.
+2d + 1 numbers of the garment with the vector [1, z², z]. Engines compute it in float32, with
+rounding errors, so they only select candidates; `rerank` sorts these by their exact scores.
 """
 
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ from torch import Tensor
 from vae_lib.posteriors import Posteriors, log_normalizer_of, sum_of_squares
 from vae_lib.retrieval import PosteriorIndex, best_of
 
-SPARE = 8  # candidates beyond k, since float32 may exchange garments of nearly the same score
+SPARE = 8  # candidates beyond k, because float32 may swap garments with almost equal scores
 CHUNK = 100_000  # garments lifted at a time
-LARGEST = 1e22  # a larger number could overflow when it meets the square of the largest z
+LARGEST = 1e22  # times the square of the largest z, a larger number could overflow in float32
 
 
 class Lifting:
-    """How garments and queries become vectors with ⟨garment, query⟩ = log q(z|x).
+    """Converts garments and queries to vectors with ⟨garment, query⟩ = log q(z|x).
 
     A garment has the 2d + 1 numbers [−½‖μ'/σ‖² − Σ log σ − (d/2) log 2π, −1/(2σ²), μ'/σ²], and a
-    query has [1, z'², z']. Here μ' and z' are measured from the mean μ of all garments, the centre:
-    without it, a latent space shifted by 100 makes the terms, and with them the rounding
-    errors, larger than the differences between the scores.
+    query has [1, z'², z']. Here μ' = μ − c and z' = z − c, where the centre c is the mean μ of all
+    garments. Without c, in a latent space shifted by 100, the terms would be so large that their
+    rounding errors exceed the differences between the scores.
     """
 
     def __init__(self, posteriors: Posteriors):
@@ -34,7 +34,7 @@ class Lifting:
 
     @classmethod
     def around(cls, centre: Float[Tensor, " latent"]) -> "Lifting":
-        """Return the lifting with a centre that is known."""
+        """Return the lifting with a given centre."""
         lifting = cls.__new__(cls)
         lifting.centre = centre
         return lifting
@@ -57,7 +57,7 @@ class Lifting:
         """Yield the vectors of garments as engines take them, `size` at a time.
 
         Raises:
-            ValueError: where float32 cannot hold a vector.
+            ValueError: float32 cannot hold a vector.
         """
         for start in range(0, len(posteriors), size):
             part = slice(start, min(start + size, len(posteriors)))

@@ -18,16 +18,16 @@ from vae_lib.pixels import as_unit_interval
 ARCHITECTURES = ("auto", "mlp", "conv")
 PIXELS = ("auto", "bernoulli", "gaussian")
 HIDDEN = (512, 256)  # widths of the multilayer perceptron
-CHANNELS = 16  # of the first convolution; each further one has twice as many
+CHANNELS = 16  # of the first convolution; each further convolution doubles them
 Networks = tuple[nn.Sequential, nn.Sequential]  # encoder and decoder
 
 
 class VAE(nn.Module):
     """Variational autoencoder for images (Kingma and Welling, 2014).
 
-    The prior is N(0, I) and the posterior q(z|x) a diagonal Gaussian. p(x|z) is independent over
-    pixels. Grey pixels are Bernoulli: the `log_prob` of a value between 0 and 1 is then minus the
-    binary cross-entropy, which is not a normalised density. Pixels in colour are Gaussian, see
+    The prior is N(0, I) and the posterior q(z|x) a diagonal Gaussian. Given z, the pixels are
+    independent. Grey pixels are Bernoulli: the `log_prob` of a value between 0 and 1 is then minus
+    the binary cross-entropy, which is not a normalised density. Pixels in colour are Gaussian, see
     `ColorNormal`, because the cross-entropy hardly notices a change of hue.
     """
 
@@ -46,9 +46,9 @@ class VAE(nn.Module):
             image_shape: (C, H, W): 1 channel for grey images, 3 for colour.
             architecture: "mlp", two multilayer perceptrons; "conv", 4×4 convolutions with stride 2;
                 "auto", "mlp" for grey images of 28×28 pixels, "conv" for all others.
-            hidden: the encoder's layer widths, or its numbers of channels; the decoder mirrors
-                them. By default (512, 256), or 16 channels and twice as many after each further
-                convolution, down to 4 to 7 pixels a side.
+            hidden: the encoder's layer widths ("mlp") or numbers of channels ("conv"), which the
+                decoder mirrors. The defaults are (512, 256), and (16, 32, …) with as many
+                convolutions as leave 4 to 7 pixels on the shorter side.
             pixels: the distribution of each pixel in p(x|z): "bernoulli", for each channel;
                 "gaussian", a `ColorNormal`; "auto", "bernoulli" for images of one channel,
                 "gaussian" for all others.
@@ -93,7 +93,7 @@ class VAE(nn.Module):
         pixels = as_unit_interval(x, self.image_shape).to(next(self.parameters()))
         if self.architecture == "mlp":
             pixels = pixels.flatten(start_dim=1)
-        # the layers may run in bfloat16 (see `fit`); mean and variance never do
+        # `fit` may run the layers in bfloat16, which is too coarse for mean and variance
         parameters = at_least_float32(self.encoder(pixels))
         mean, log_variance = parameters.chunk(2, dim=-1)  # [B, d] each
         return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
@@ -101,7 +101,7 @@ class VAE(nn.Module):
     def likelihood(self, z: Float[Tensor, "batch latent"]) -> Bernoulli | ColorNormal:
         """Return p(x|z), a distribution over images [B, C, H, W].
 
-        NaN passes through, so that `fit` can report a training that diverges.
+        NaN in z is not an error here, so that `fit` can report that training diverges.
 
         Args:
             z: latent codes [B, d].
@@ -115,7 +115,7 @@ class VAE(nn.Module):
         logits = logits.view(-1, *self.image_shape)
         if self.pixels == "gaussian":
             return ColorNormal(torch.sigmoid(logits))
-        # without validation, because grey pixels are no draws from a Bernoulli
+        # without validation, which would refuse pixels between 0 and 1
         return Bernoulli(logits=logits, validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
@@ -154,7 +154,7 @@ class VAE(nn.Module):
 
 
 def _perceptron(*sizes: int) -> nn.Sequential:
-    """Return linear layers with SiLU between them, and none after the last."""
+    """Return linear layers, with a SiLU after each but the last."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
@@ -174,7 +174,7 @@ def _channels(image_shape: Shape) -> tuple[int, ...]:
 
 
 def _convolutions(image_shape: Shape, hidden: tuple[int, ...], latent_dim: int) -> Networks:
-    """Return convolutions that halve the image each time, and their mirror image."""
+    """Return an encoder whose convolutions each halve the image, and the decoder mirroring it."""
     sides = [image_shape[1:]]
     for _ in hidden:
         sides.append((sides[-1][0] // 2, sides[-1][1] // 2))
@@ -189,9 +189,11 @@ def _convolutions(image_shape: Shape, hidden: tuple[int, ...], latent_dim: int) 
         down += [nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1), nn.SiLU()]
         # an odd side loses its last pixel on the way down, and gets it back on the way up
         odd = (larger[0] % 2, larger[1] % 2)
-        rise = nn.ConvTranspose2d(outputs, inputs, 4, stride=2, padding=1, output_padding=odd)
-        up = [nn.SiLU(), rise, *up]
+        larger_again = nn.ConvTranspose2d(
+            outputs, inputs, 4, stride=2, padding=1, output_padding=odd
+        )
+        up = [nn.SiLU(), larger_again, *up]
     smallest = (hidden[-1], *sides[-1])
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(smallest), 2 * latent_dim))
-    spread = nn.Linear(latent_dim, math.prod(smallest))
-    return encoder, nn.Sequential(spread, nn.Unflatten(1, smallest), *up)
+    first = nn.Linear(latent_dim, math.prod(smallest))
+    return encoder, nn.Sequential(first, nn.Unflatten(1, smallest), *up)

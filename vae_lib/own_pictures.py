@@ -24,9 +24,9 @@ class PictureSearch(NamedTuple):
     """The answer to a picture.
 
     Attributes:
-        x: The picture as the model sees it, [1, C, H, W].
-        posterior: Its posterior, with `mean` and `std` of shape [1, d].
-        neighbors: For each rule the answer for z = mean, of shape [k].
+        x: the picture as the model sees it, [1, C, H, W].
+        posterior: its posterior, with `mean` and `std` of shape [1, d].
+        neighbors: for each rule, the k garments nearest to z = mean.
     """
 
     x: UInt8[Tensor, "1 channel height width"]
@@ -42,17 +42,17 @@ def search_picture(
     k: int = 10,
     rules: Iterable[str] = ("likelihood", "euclidean"),
 ) -> PictureSearch:
-    """Encode a new picture and find the garments nearest to its mean, by each rule.
+    """Encode a new picture, and find the garments nearest to its μ by each rule.
 
-    The picture is prepared in the same way as those of `images`: size, colour, polarity, trimming.
+    `images.prepare` gives it the size, colour, polarity and trimming of the pictures in `images`.
 
     Args:
-        picture: A path, the bytes of a file, an open binary file, or a Pillow image.
-        k: How many garments to return.
-        rules: Names of rules, as `PosteriorIndex.search` takes them.
+        picture: a path, the bytes of a file, an open binary file, or a Pillow image.
+        k: how many garments to return.
+        rules: names of rules, as `PosteriorIndex.search` takes them.
 
     Raises:
-        ValueError: The picture cannot be read, or `search` refuses an argument.
+        ValueError: the picture cannot be read, or `search` refuses an argument.
     """
     _require_parts(index, images)
     x = images.prepare(picture)
@@ -64,19 +64,19 @@ def search_picture(
 def add_garments(
     vae: LatentModel, index: PosteriorIndex, images: Images, pictures: Sequence[Source], kind: str
 ) -> tuple[PosteriorIndex, Images]:
-    """Add pictures of one class: return a larger index and its images, with them at the end.
+    """Add pictures of one class, and return a new index and new images that end with them.
 
     Only the new pictures are encoded.
 
     Args:
-        vae: The model that made the index.
-        index: The index of `images.train_images`.
-        images: The images to add to.
-        pictures: Paths, bytes of files, or open binary files; at least one.
-        kind: The name of the class, which may be new.
+        vae: the model that made the index.
+        index: the index of `images.train_images`.
+        images: the images to add to.
+        pictures: paths, bytes of files, or open binary files; at least one.
+        kind: the name of the class, which may be new.
 
     Raises:
-        ValueError: There is no picture; other errors as `Images.prepare`.
+        ValueError: there is no picture; other errors as `Images.prepare`.
     """
     _require_parts(index, images)
     require("pictures", pictures, (list, tuple), "a list of pictures")
@@ -105,15 +105,15 @@ def add_garments(
 def remove_garments(
     index: PosteriorIndex, images: Images, garments: Sequence[int] | Tensor
 ) -> tuple[PosteriorIndex, Images]:
-    """Remove garments: return a smaller index and its images, in the same order.
+    """Remove garments, and return a new index and new images of the others, in the same order.
 
     Args:
-        index: The index of `images.train_images`.
-        images: The images to remove from.
-        garments: The indices of the garments to remove.
+        index: the index of `images.train_images`.
+        images: the images to remove from.
+        garments: the indices of the garments to remove.
 
     Raises:
-        ValueError: A garment is not in the index, or no garment would be left.
+        ValueError: a garment is not in the index, or no garment would be left.
     """
     _require_parts(index, images)
     if isinstance(garments, (Tensor, np.ndarray)):

@@ -1,4 +1,4 @@
-"""Turn a picture of any size and format into a garment: grey, light on black, or in colour."""
+"""Turn a picture of any size and format into a garment, grey on black or in colour."""
 
 import io
 import os
@@ -31,7 +31,7 @@ RAW_SUFFIXES = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", 
 MOST_PIXELS = 50_000_000  # a larger picture, unpacked, does not fit in a laptop's memory
 SHARPER = 4  # a JPEG is decoded with at least this many times the garment's pixels on each side
 CLEARLY_DARK, CLEARLY_LIGHT = 64, 191  # of 255: a background outside these bounds is unambiguous
-FAINT = (4, 32)  # of 255: bounds of the difference that tells a garment from a noisy background
+FAINT = (4, 32)  # of 255: a garment differs from a noisy background by more than 4 to 32
 TURNS = {  # the operation that turns a picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,12 +55,12 @@ class Preparation:
     """How a picture becomes a garment; it is the same for all pictures of a data set.
 
     Attributes:
-        size: Height and width of the garment, 28 to 128 pixels.
-        color: Keep the colours, and the background? Otherwise the garment is grey on black.
-        invert: Swap light and dark? "auto" swaps where the background is light. Grey only.
-        trim: Cut off the margin around the garment first, so that it fills the frame?
-        on_light: Whether most backgrounds in the folder are light. Backgrounds of medium grey then
-            count as light, too. None if there is no folder.
+        size: height and width of the garment, 28 to 128 pixels.
+        color: whether to keep the colours and the background. If not, the garment is grey on black.
+        invert: whether to swap light and dark, in grey only; "auto" swaps on a light background.
+        trim: whether to cut off the margin first, so that the garment fills the frame.
+        on_light: whether most backgrounds in the folder are light, which decides how a background
+            of medium grey counts. None if there is no folder.
     """
 
     size: int = 28
@@ -89,13 +89,13 @@ def open_picture(source: Source, side: int = 28) -> Image.Image:
     animation is read. A large JPEG is decoded at a smaller size, but at least four times `side`.
 
     Args:
-        source: A path, the bytes of a file, or an open binary file.
-        side: Height and width that the garment will have, in pixels.
+        source: a path, the bytes of a file, or an open binary file.
+        side: height and width that the garment will have, in pixels.
 
     Raises:
-        NotAPicture: The file is in no format of pictures; this is a ValueError.
-        TypeError: The source has another type.
-        ValueError: The picture cannot be read; the message is the reason in a few words.
+        NotAPicture: the file does not look like a picture; a subclass of ValueError.
+        TypeError: the source has another type.
+        ValueError: the picture cannot be read; the message is the reason in a few words.
     """
     if isinstance(source, bytes):
         source = io.BytesIO(source)
@@ -126,7 +126,7 @@ def open_picture(source: Source, side: int = 28) -> Image.Image:
         raise NotAPicture(f"not a picture in the format {READ}") from None
     except Image.DecompressionBombError:
         raise ValueError("too many pixels") from None
-    except Exception as error:  # decoders raise whatever a damaged file leads them to
+    except Exception as error:  # on a damaged file, a decoder may raise any exception
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(" ".join(reason.split())) from error
 
@@ -173,10 +173,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def as_garment(
     image: Image.Image, how: Preparation = GREY_28
 ) -> UInt8[Tensor, "channel size size"]:
-    """Return a picture as the models take it: shrunk as a whole, in the middle of a square.
+    """Prepare a picture for the models: shrink it as a whole, and centre it in a square.
 
     Raises:
-        ValueError: The picture is wholly transparent.
+        ValueError: the picture is wholly transparent.
     """
     return to_square(*shrink(image, how), how)
 
@@ -188,7 +188,7 @@ def shrink(image: Image.Image, how: Preparation) -> tuple[Image.Image, float]:
     transparent, the background counts as white for a dark garment, and as black for a light one.
 
     Raises:
-        ValueError: The picture is wholly transparent.
+        ValueError: the picture is wholly transparent.
     """
     image = image.convert("RGBA")
     planes = np.asarray(_resized(image.convert("LA"), 28), np.float32)
@@ -224,7 +224,7 @@ def to_square(
 
 
 def is_on_light(lightness: float, on_light: bool | None) -> bool:
-    """Return whether a background is light; medium grey counts as most of its folder do."""
+    """Return whether a background is light; `on_light`, if given, decides for medium grey."""
     if on_light is None or not CLEARLY_DARK <= lightness <= CLEARLY_LIGHT:
         return lightness > 127.5
     return on_light
@@ -237,7 +237,7 @@ def _border_color(planes: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
     opaque = border & (alpha[..., 0] > 0.5)
     if opaque.sum() < border.sum() / 2:
         return None
-    return np.median(planes[opaque], axis=0)  # a garment may touch the border here and there
+    return np.median(planes[opaque], axis=0)  # median, because a garment may touch the border
 
 
 def _trimmed(image: Image.Image) -> Image.Image:

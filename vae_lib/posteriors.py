@@ -147,13 +147,13 @@ class Posteriors:
     def mutual_log_prob(self, z: object, tau: object) -> Float[Tensor, "query garment"]:
         """Return log N(z; μ, σ² + τ²) of every z under every garment, in nats, float64 [Q, N].
 
-        This is the log density of z = u + τ ⊙ ε, with u drawn from q(z|x) and ε from N(0, I): of a
-        z that is itself known only up to a standard deviation τ. At τ = 0 it equals `log_prob`. If
+        This is the log density of z = u + τ ⊙ ε, with u drawn from q(z|x) and ε from N(0, I). Use
+        it if z itself is uncertain, with standard deviation τ. At τ = 0 it equals `log_prob`. If
         z and τ are μ and σ of another garment x', it is log ∫ q(u|x) q(u|x') du, the mutual
         likelihood score of Shi and Jain, Probabilistic Face Embeddings (2019).
 
-        z: [d] or [Q, d]; tau: a number, [d] or [Q, d]. Errors as `as_queries`, for both; and a
-        ValueError for another shape of tau, or where it is below 0.
+        z: [d] or [Q, d]; tau: a number, [d] or [Q, d]. Errors as `as_queries`, for both, and a
+        ValueError if tau has another shape or a number below 0.
         """
         queries = as_queries(z, self.latent_dim, self.mean.device)
         variance = _as_widths(tau, queries).square_()
@@ -222,7 +222,9 @@ def _as_widths(tau: object, queries: Float[Tensor, "query latent"]) -> Tensor:
 def squared_distances(
     z: object, mean: Float[Tensor, "garment latent"], scale: Tensor
 ) -> Float[Tensor, "query garment"]:
-    """Return ‖(z − μ)/scale‖² for every z and garment, in float64, without multiplying it out.
+    """Return ‖(z − μ)/scale‖² for every z and garment, in float64, from the differences z − μ.
+
+    Expanding the square into ‖z‖² − 2 z·μ + ‖μ‖² would be faster, but would lose digits.
 
     Args:
         z: [d] or [Q, d].

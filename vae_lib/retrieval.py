@@ -32,8 +32,8 @@ class Neighbors:
         scores: float64, of the same shape.
         rule: the rule that ranked the garments.
         familiar: after a gated search, which z lie inside some garment's ellipsoid; else None.
-        is_bound: whether `log_normalizer` is only a lower bound, because it sums over some of the
-            garments, so that `probabilities` are upper bounds; see `MilvusIndex.open`.
+        is_bound: whether `log_normalizer` leaves out some of the garments. It is then a lower
+            bound, and `probabilities` are upper bounds; see `MilvusIndex.open`.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ class PosteriorIndex:
     def _neighbors(
         self, z: object, queries: Tensor, indices: Tensor, scores: Tensor, rule: str
     ) -> Neighbors:
-        """Return an answer [Q, k] in the shape of the question: [k] for a single z."""
+        """Return the answer to z, of shape [k] for a single z, else [Q, k]."""
         first = scores.select(1, 0)
         if is_single(z):
             indices, scores = indices[0], scores[0]
@@ -274,7 +274,9 @@ class PosteriorIndex:
     @property
     def familiar_below(self) -> float:
         """The threshold of the gate: the 99.9 % quantile of χ² with d degrees of freedom."""
-        return familiar_below(self.latent_dim)
+        from scipy.special import chdtri  # imported here, to save a cluster's client 15 MB
+
+        return float(chdtri(self.latent_dim, 1 - FAMILIAR))
 
     def is_familiar(self, z: object) -> Bool[Tensor, " query"]:
         """Tell which z lie inside some garment's 99.9 % ellipsoid, bool [Q]."""
@@ -290,15 +292,8 @@ class PosteriorIndex:
         return cls(Posteriors.load(path))
 
 
-def familiar_below(latent_dim: int) -> float:
-    """Return the threshold of the gate: the 99.9 % quantile of χ² with d degrees of freedom."""
-    from scipy.special import chdtri  # here, since it takes 15 MB, which a cluster's client saves
-
-    return float(chdtri(latent_dim, 1 - FAMILIAR))
-
-
 def _reported(scores: Tensor, rule: str) -> Tensor:
-    """Return the scores as the user sees them: the search negates distances."""
+    """Undo the negation of distances, which makes a larger score better in every search."""
     return scores if RANKINGS[rule].larger_is_better else scores.neg_()
 
 
@@ -306,7 +301,7 @@ def _reported(scores: Tensor, rule: str) -> Tensor:
 def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
     """Return the mean of q(z | decode(z)) for each z, [Q, d]: decode z, and encode the picture.
 
-    Where z lies far from all garments, as after sliders are set at random, the result is nearer to
+    If z lies far from all garments, which is usual for random sliders, the result is nearer to
     them, but usually still unfamiliar.
 
     Args:

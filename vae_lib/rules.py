@@ -18,7 +18,7 @@ Scale = Literal["none", "rms", "own"]
 
 @dataclass(frozen=True)
 class Rule:
-    """What defines a rule, and how it is shown.
+    """The definition of a rule, with its name and colour in figures.
 
     Attributes:
         title: its name in figures and above rows.

@@ -80,12 +80,12 @@ def fit(
     falls along a cosine to a hundredth.
 
     In a script that `torchrun` starts, call `torch.distributed.init_process_group` first. Every
-    process then computes its share of each batch, and all of them return the same model; the first
-    process shows the progress and writes the checkpoint.
+    process then computes its share of each batch, and all models end with the same weights. The
+    first process shows the progress and writes the checkpoint.
 
     Args:
         vae: a module with `encode`, `likelihood` and `latent_dim`, in float32 or float64, on any
-            device; its weights are the start. Frozen parameters stay as they are.
+            device. Training starts from its weights, and leaves frozen parameters as they are.
         images: an `Images`, whose training images are used, or a tensor [N, C, H, W], uint8 or
             float in [0, 1]; at least 12.
         epochs: the number of passes over the training images.
@@ -108,8 +108,8 @@ def fit(
     Raises:
         TypeError: the model lacks a method, or an argument has the wrong type.
         ValueError: an argument is out of range, all parameters are frozen, the checkpoint is
-            damaged or was made with other settings or images, or the processes of `torchrun` have
-            different ones.
+            damaged or was made with other settings or images, or the settings or images differ
+            between the processes of `torchrun`.
         FloatingPointError: the loss or the weights are no longer finite.
 
     Reference:
@@ -163,7 +163,7 @@ def fit(
 
 def _require_images(images: Any, image_shape: tuple[int, int, int] | None) -> None:
     require("images", images, Tensor, "Images or a tensor [N, C, H, W]")
-    # bytes are always in range, so one image is enough to check their shape
+    # uint8 pixels are never out of range, so checking the shape of one image is enough
     first = images.dtype == torch.uint8 and images.dim() and images.layout == torch.strided
     as_unit_interval(images[:1] if first else images, image_shape)
 
@@ -181,7 +181,9 @@ def _trainable(vae: nn.Module) -> list[nn.Parameter]:
     everything = list(vae.parameters())
     for parameter in everything:
         if parameter.is_inference():
-            raise ValueError("vae: made under torch.inference_mode, so that it cannot be trained")
+            raise ValueError(
+                "vae: made under torch.inference_mode, whose tensors cannot be trained"
+            )
         if parameter.dtype not in (torch.float32, torch.float64):
             got = str(parameter.dtype).removeprefix("torch.")
             advice = "call vae.float() first; bfloat16=True makes the layers faster"
@@ -272,7 +274,7 @@ def _diverged(what: str, epoch: int, settings: _Settings) -> FloatingPointError:
 
 
 def _learning_rate(step: int, steps_per_epoch: int, settings: _Settings) -> float:
-    """Rise linearly over the warm-up, then fall along a cosine to 1 % (Loshchilov, Hutter 2017)."""
+    """Return the rate: linear warm-up, then a cosine down to 1 % (Loshchilov, Hutter 2017)."""
     total = settings.epochs * steps_per_epoch
     cosine = 0.5 * (1 + math.cos(math.pi * step / total))
     return settings.learning_rate * min(1, (step + 1) / WARM_UP) * (0.01 + 0.99 * cosine)
@@ -316,7 +318,7 @@ def mean_terms(
 
 @torch.no_grad()
 def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) -> list[float]:
-    """Measure by how much −ELBO rises when one zⱼ at a time is shuffled among the images.
+    """Measure the rise of −ELBO when one zⱼ at a time is shuffled among the images.
 
     A value near 0 shows that the decoder ignores zⱼ, whatever its KL.
 

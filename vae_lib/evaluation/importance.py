@@ -59,8 +59,8 @@ def importance_moments(
         The mean [B, d], the covariance [B, d, d] and the effective sample size [B].
 
     Raises:
-        TypeError: if the model lacks a method, or an argument has the wrong type.
-        ValueError: if there is no image, samples < 2, or widen is not a finite number above 0.
+        TypeError: the model lacks a method, or an argument has the wrong type.
+        ValueError: there is no image, samples < 2, or widen is not a finite number above 0.
 
     Reference:
         Owen, Monte Carlo theory, methods and examples (2013), sections 9.2 and 9.3.

@@ -47,7 +47,7 @@ def average(values: Float[Tensor, " query"]) -> Estimate:
         The mean and its 95 % interval.
 
     Raises:
-        ValueError: if fewer than two values are not NaN.
+        ValueError: fewer than two values are not NaN.
     """
     values = values.double()
     values = values[~values.isnan()]
@@ -67,7 +67,7 @@ def rate(hits: Bool[Tensor, " query"]) -> Estimate:
         The share and its 95 % interval.
 
     Raises:
-        ValueError: if there are no queries.
+        ValueError: there are no queries.
 
     Reference:
         Wilson, Probable inference, the law of succession, and statistical inference (1927).
@@ -91,7 +91,7 @@ def average_share(shares: Float[Tensor, " query"]) -> Estimate:
         The mean and its 95 % interval: the same one every time, from 2,000 resamples.
 
     Raises:
-        ValueError: if a number is outside [0, 1] or NaN, or there are fewer than two.
+        ValueError: a number is outside [0, 1] or NaN, or there are fewer than two.
 
     Reference:
         Efron, Bootstrap methods: another look at the jackknife (1979).
@@ -124,7 +124,7 @@ def hits(
         True for each query that was a hit, [Q].
 
     Raises:
-        ValueError: if k is not between 1 and K.
+        ValueError: k is not between 1 and K.
     """
     require_int("k", k, 1, indices.shape[1])
     return (indices[:, :k] == garment[:, None]).any(dim=1)
@@ -240,7 +240,7 @@ def hubs(indices: Int64[Tensor, "query k"], garments: int) -> Hubs:
         and the skewness of N_k.
 
     Raises:
-        ValueError: if there is no query, or no garment for a query.
+        ValueError: there is no query, or no garment for a query.
 
     Reference:
         Radovanović, Nanopoulos and Ivanović, Hubs in space (2010).

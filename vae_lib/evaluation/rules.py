@@ -27,7 +27,7 @@ class Wardrobe:
     """A model, its images, and the index of the training images.
 
     Raises:
-        ValueError: if the index does not hold one garment for each training image.
+        ValueError: the index does not hold one garment for each training image.
     """
 
     vae: LatentModel

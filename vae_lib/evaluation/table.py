@@ -79,7 +79,7 @@ class Evaluation:
             The mean of `rule` − `other`, with its 95 % interval.
 
         Raises:
-            KeyError: if the measure is undefined for the source or has no value for each z.
+            KeyError: the measure is undefined for the source or has no value for each z.
         """
         first, second = (self.values[source, each, measure].double() for each in (rule, other))
         return average(first - second)
@@ -99,7 +99,7 @@ class Evaluation:
             line follows if the wardrobe has fewer garments than the measure counts.
 
         Raises:
-            ValueError: if a measure, rule or source is unknown.
+            ValueError: a measure, rule or source is unknown.
         """
         rules, sources = list(rules) or self.rules, list(sources) or self.sources
         require_one_of("measure", MEASURES, measure)
@@ -146,7 +146,7 @@ def evaluate(
         An estimate for each source, rule and measure that is defined.
 
     Raises:
-        ValueError: if a rule is unknown, or queries < 2.
+        ValueError: a rule is unknown, or queries < 2.
     """
     rules = list(rules)
     require_one_of("rules", RULES, *rules)

@@ -60,9 +60,9 @@ class Panel:
         """Build the controls.
 
         Args:
-            explorer: Whose methods are called when a person does something.
-            kl_per_dimension: What the encoder spends on each dimension, in nats.
-            unused: Which dimensions are dead.
+            explorer: whose methods are called when a person does something.
+            kl_per_dimension: what the encoder spends on each dimension, in nats.
+            unused: which dimensions are dead.
         """
         self._showing = False
         self._scale = AS_Z

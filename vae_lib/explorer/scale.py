@@ -40,7 +40,7 @@ class Scale:
         """Return the z at a place.
 
         Raises:
-            ValueError: A percentile outside 0 to 100.
+            ValueError: a percentile outside 0 to 100.
         """
         if not self.percentiles:
             return float(place)

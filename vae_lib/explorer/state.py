@@ -77,10 +77,10 @@ def score_parts(
     distance.
 
     Args:
-        index: The index that was searched.
-        z: The code that was ranked, [d].
-        neighbors: The answer for z, [k].
-        rule: One of ROW_RULES.
+        index: the index that was searched.
+        z: the code that was ranked, [d].
+        neighbors: the answer for z, [k].
+        rule: one of ROW_RULES.
     """
     q = index.posteriors
     difference = z - q.mean[neighbors.indices].cpu().double()
@@ -123,7 +123,7 @@ def text_to_z(text: str, latent_dim: int) -> list[float]:
     """Read d numbers, with or without brackets, between commas, semicolons or blanks.
 
     Raises:
-        ValueError: The text is not d numbers; the message is for the person who typed it.
+        ValueError: the text is not d numbers; the message is for the person who typed it.
     """
     plain = text.replace("−", "-")
     rest = [word for word in re.split(r"[\s,;()\[\]]+", plain) if word]

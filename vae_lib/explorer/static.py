@@ -27,12 +27,12 @@ def static_figure(
     """Return z as bars, the decoded garment, the messages, and the rows.
 
     Args:
-        z: Each number under its name, in the order of the sliders, the strongest first.
-        limit: The bars run from −limit to limit.
-        decoded: The picture of z, [C, H, W].
-        answer: What the index says of z.
-        images: The pictures in the rows.
-        messages: Sentences below the bars.
+        z: each number under its name, in the order of the sliders, the strongest first.
+        limit: the bars run from −limit to limit.
+        decoded: the picture of z, [C, H, W].
+        answer: what the index says of z.
+        images: the pictures in the rows.
+        messages: sentences below the bars.
     """
     count = len(answer.neighbors)
     figure = plt.figure(figsize=(10, 3.0 + 1.95 * count))

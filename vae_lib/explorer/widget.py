@@ -59,14 +59,14 @@ class Explorer(widgets.VBox):
         """Take the model, the index of `images.train_images`, and the images.
 
         Args:
-            vae: The model, with `encode`, `decode`, `latent_dim` and `image_shape`.
-            index: One garment for each of `images.train_images`.
-            images: The pictures for the rows; photographs are shown if they come from a folder.
-            seed: The seed of the buttons that draw z at random.
+            vae: the model, with `encode`, `decode`, `latent_dim` and `image_shape`.
+            index: one garment for each of `images.train_images`.
+            images: the pictures for the rows; photographs are shown if they come from a folder.
+            seed: the seed of the buttons that draw z at random.
 
         Raises:
-            TypeError: An argument has the wrong type.
-            ValueError: The index has another number of garments or of latent dimensions.
+            TypeError: an argument has the wrong type.
+            ValueError: the index has another number of garments or of latent dimensions.
         """
         require_model(vae, "encode", "decode", "latent_dim", "image_shape")
         require("index", index, PosteriorIndex, "a PosteriorIndex")
@@ -198,7 +198,7 @@ class Explorer(widgets.VBox):
         """Pin the current z as "A" or "B"; with both, a slider walks from one to the other.
 
         Raises:
-            ValueError: Another name.
+            ValueError: another name.
         """
         if name not in self.pins.cards:
             raise ValueError(f"name: expected 'A' or 'B', got {name!r}")

@@ -14,7 +14,7 @@ __all__ = ["Formula", "Scan", "Searcher", "formula_of", "searcher_for"]
 
 @runtime_checkable
 class Searcher(Protocol):
-    """What `Tree` and `Scan` have in common."""
+    """The interface of `Tree` and `Scan`."""
 
     def best(
         self,

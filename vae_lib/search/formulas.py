@@ -13,7 +13,7 @@ from vae_lib.rules import DISTANCE, LOG_DENSITY, RULES, STUDENT
 
 
 class Formula(NamedTuple):
-    """A score, the larger the better, of M² = ‖(z − μ)/scale‖².
+    """A score of a garment, computed from M² = ‖(z − μ)/scale‖²; larger is better.
 
     The score is bias − M²/2 for the form `LOG_DENSITY`, −M for `DISTANCE`, and
     bias + constant − (ν + d)/2 · log(1 + M²/ν) for `STUDENT`. `scale` has the shape [N, d], or [d]
@@ -28,7 +28,7 @@ class Formula(NamedTuple):
     def scores(
         self, m2: Float[Tensor, "query garment"], bias: Float[Tensor, " garment"]
     ) -> Float[Tensor, "query garment"]:
-        """Return the scores that belong to squared distances, in the order of `kernel.score_of`."""
+        """Return the score at each M², by the same operations as `kernel.score_of`."""
         if self.form == LOG_DENSITY:
             return bias - 0.5 * m2
         if self.form == DISTANCE:

@@ -55,7 +55,7 @@ def score_of(m2: float, bias: float, form: int, nu: float, d: int, constant: flo
 
 @helper
 def reach_of(score: float, bias: float, form: int, nu: float, d: int, constant: float) -> float:
-    """Return the squared distance beyond which no garment has this score: solve `score_of`."""
+    """Return the M² beyond which no garment reaches this score: solve `score_of` for M²."""
     slack = SLACK * (1.0 + abs(score) + abs(bias) + abs(constant))
     if form == LOG_DENSITY:
         return 2.0 * (bias - score + slack)
@@ -97,7 +97,7 @@ def sort_heap(scores: Array, garments: Array) -> None:
 
 @helper
 def bound_leaves(z: Array, low: Array, high: Array, inverse_scale: Array, bound: Array) -> None:
-    """Write for each leaf a lower bound on the squared distances to its garments."""
+    """Write a lower bound on the squared distances to the garments of each leaf."""
     for leaf in range(len(bound)):
         bound[leaf] = 0.0
     for j in range(len(z)):
@@ -111,7 +111,7 @@ def bound_leaves(z: Array, low: Array, high: Array, inverse_scale: Array, bound:
 def measure_leaf(
     z: Array, mean: Array, inverse_scale: Array, size: int, limit: float, m2: Array
 ) -> bool:
-    """Write the squared distances to a leaf's garments; return False where all exceed `limit`."""
+    """Write the squared distances to a leaf's garments; return False if all exceed `limit`."""
     for i in range(len(m2)):
         m2[i] = 0.0
     for j in range(len(z)):
@@ -179,8 +179,7 @@ def best_garments(
     """Write the best scores and garments of each query, best first; ties go to the lower index.
 
     z: [Q, d]; scores and garments: [Q, k]; nearest: [Q]. A `nearest` of +∞ is replaced by the
-    smallest squared distance from the query to any garment. A `nearest` of −∞ stays: the caller
-    does not need this distance.
+    smallest squared distance from the query to any garment. Pass −∞ if this is not needed.
     """
     low, high, leaf_scale, best_bias, mean, _, _, _, sizes = leaves
     bound, promise = np.empty(len(sizes)), np.empty(len(sizes))

@@ -63,7 +63,7 @@ class Scan:
     def _squared_distances(
         self, z: Float[Tensor, "query latent"], formula: Formula
     ) -> Iterator[tuple[slice, Float[Tensor, "query garment"]]]:
-        """Yield M² of all garments, a part of them at a time, with the part."""
+        """Yield slices of the garments, each with the M² of its garments."""
         mean, scale = self._posteriors.mean, formula.scale
         for start in range(0, len(mean), GARMENTS):
             part = slice(start, start + GARMENTS)

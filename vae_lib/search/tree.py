@@ -14,7 +14,7 @@ from vae_lib.search import kernel
 from vae_lib.search.formulas import Formula
 
 LEAF = 256  # the largest number of garments in a leaf
-SAMPLE = 256  # garments of a part from which its widest dimension is estimated
+SAMPLE = 256  # garments of a part that suffice to estimate its widest dimension
 
 
 def sort_into_leaves(points: Float[np.ndarray, "latent garment"]) -> list[np.ndarray]:
@@ -78,7 +78,7 @@ class Tree:
         return np.ascontiguousarray(inverse.min(axis=2).T), inverse
 
     def _one_scale(self, scale: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same for a scale that all garments share; cached, as two rules have one."""
+        """Return the same for one scale [d] that all garments share, and cache it."""
         if scale not in self._shared_scales:
             inverse = (1 / np.array(scale))[:, None]
             smallest = inverse.repeat(len(self), axis=1)
