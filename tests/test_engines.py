@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_course.measured import load_benchmark, resampled
+from vae_course.measured import load_benchmark, load_engines, load_study, resampled
 from vae_lib import Neighbors, PosteriorIndex, Posteriors
 from vae_lib._files import load_tensors, save_tensors
 from vae_lib.engines import FaissIndex, MilvusIndex, RecallError, local_client, recall
@@ -261,6 +261,23 @@ def test_the_stored_benchmark_holds_what_notebook_06_reads():
     assert sizes == {60_000, 1_000_000, 10_000_000}
     assert {"cells", "training", "slider", "growth", "machine", "first search"} <= set(bench)
     assert 0.9 < bench["cells"]["recall_at_10_near"] <= 1
+
+
+def test_the_stored_measurements_of_engines_are_what_notebook_06_says_of_them():
+    engines = load_engines()
+    alone, batch = engines["Dask"]["one z"], engines["Dask"]["batch"]
+    assert alone["Dask, two workers"] > 2 * alone["one process"]
+    assert batch["Dask, two workers"] < 2 * batch["one process"]
+    server = engines["Milvus"]
+    assert server["one z"]["FLAT, Session"] < 2 * server["one z"]["bare pymilvus"]
+    assert server["recall at 10"] == {"near": 1, "far": 1}
+
+
+def test_two_processes_reached_the_elbo_of_one_within_the_spread_of_its_seeds():
+    found = load_engines()["training"]
+    seeds = load_study()["fashion-mnist", "free bits 0.5", "negative ELBO"].seeds
+    assert found["processes"] == 2
+    assert min(seeds) <= round(found["negative ELBO"], 1) <= max(seeds)
 
 
 def test_a_missing_benchmark_is_named(tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import milvus_server
-from tests.milvus_server import ISOLATED, PATIENCE, TOKEN, URI
 from vae_course.measured import resampled
+from vae_course.quality import milvus_server
+from vae_course.quality.milvus_server import ISOLATED, PATIENCE, TOKEN, URI
 from vae_lib import PosteriorIndex, Posteriors
 from vae_lib.engines import MilvusIndex
 from vae_lib.engines.milvus_index import connect

@@ -5,8 +5,17 @@ from vae_course.measured.results import (
     Study,
     load_benchmark,
     load_color_wardrobe,
+    load_engines,
     load_study,
 )
 from vae_course.measured.wardrobes import resampled
 
-__all__ = ["Spread", "Study", "load_benchmark", "load_color_wardrobe", "load_study", "resampled"]
+__all__ = [
+    "Spread",
+    "Study",
+    "load_benchmark",
+    "load_color_wardrobe",
+    "load_engines",
+    "load_study",
+    "resampled",
+]

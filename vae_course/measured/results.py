@@ -1,4 +1,4 @@
-"""Load the stored results: the study for 05, the benchmark for 06, the colour wardrobe for 07."""
+"""Load the stored results: of 05 (study), 06 (benchmark, engines) and 07 (colour wardrobe)."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 STUDY = Path(__file__).with_name("study.json")
 BENCHMARK = Path(__file__).with_name("bench.json")
 COLOR_WARDROBE = Path(__file__).with_name("color_wardrobe.json")
+ENGINES = Path(__file__).with_name("engines.json")
 
 
 class Spread(NamedTuple):
@@ -69,3 +70,8 @@ def load_benchmark(path: Path = BENCHMARK) -> dict[str, Any]:
 def load_color_wardrobe() -> dict[str, Any]:
     """Load what `python -m vae_course.measured.color_wardrobe` measured."""
     return json.loads(COLOR_WARDROBE.read_text(encoding="utf-8"))
+
+
+def load_engines() -> dict[str, Any]:
+    """Load what `vae_course.measured.engines` measured: Dask, a Milvus server, training."""
+    return json.loads(ENGINES.read_text(encoding="utf-8"))

@@ -60,7 +60,7 @@ def start(folder: Path) -> subprocess.Popen:
     environment = os.environ | {"DEPLOY_MODE": "STANDALONE", "METRICS_PORT": "9091"}
     environment |= {"MILVUS_RUN_DIR": str(folder / "run"), "LD_LIBRARY_PATH": str(binaries)}
     with (folder / "logs" / "output").open("ab") as log:
-        command = [binaries / "milvus", "run", "standalone"]
+        command = [str(binaries / "milvus"), "run", "standalone"]
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     until = time.monotonic() + PATIENCE
     while not is_healthy():
