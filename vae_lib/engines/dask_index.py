@@ -31,9 +31,13 @@ def local_client(workers: int = 2) -> Any:
         A `distributed.Client`; its `shutdown` ends the workers.
 
     Raises:
-        ModuleNotFoundError: distributed is not installed; the message names the extra to install.
+        ModuleNotFoundError: distributed is not installed; the message says how to install it.
     """
-    distributed = import_distributed()
+    try:
+        import distributed
+    except ModuleNotFoundError as error:
+        advice = "run `pip install distributed`"
+        raise ModuleNotFoundError(f"distributed is not installed: {advice}") from error
     cluster = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -41,17 +45,6 @@ def local_client(workers: int = 2) -> Any:
         dashboard_address="127.0.0.1:0",  # any free port, so that two clusters can run side by side
     )
     return distributed.Client(cluster, set_as_default=False, timeout=CONNECT_SECONDS)
-
-
-def import_distributed() -> Any:
-    """Import Dask's scheduler, or raise a ModuleNotFoundError that says how to get it."""
-    try:
-        import distributed
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "distributed is not installed: run `pip install distributed`"
-        ) from error
-    return distributed
 
 
 def fashion_mnist_rows(
@@ -80,18 +73,18 @@ class DaskIndex:
     """Exact search in parts of a wardrobe, each held by a worker of a Dask cluster.
 
     Every worker searches its parts with a `PosteriorIndex`; the answers are merged exactly. The
-    client holds no posteriors and no images. Dask recomputes the parts of a worker that dies, from
-    the files or posteriors that they were made of.
+    client holds no posteriors and no images. If a worker dies, Dask computes its parts again, from
+    the files or posteriors that they came from.
 
-    Reference: Rocklin, *Dask: Parallel Computation with Blocked algorithms and Task Scheduling*
-        (2015).
+    Reference:
+        Rocklin, Dask: Parallel Computation with Blocked algorithms and Task Scheduling (2015).
     """
 
     def __init__(self, client: Any, parts: Sequence[Any]):
         """Take the parts of an index; `from_images` and `from_posteriors` make them.
 
         Args:
-            client: a `distributed.Client`, of `local_client` or of any cluster by its address.
+            client: a `distributed.Client` of any cluster, such as that of `local_client`.
             parts: futures of `Posteriors`, in the order of their garments.
         """
         self.client = client
@@ -107,13 +100,13 @@ class DaskIndex:
 
         Args:
             client: a `distributed.Client`.
-            vae: a model with `encode`; it travels once to each worker.
+            vae: a model with `encode`, which Dask sends to each worker once.
             parts: for each part a function without arguments that returns its images, or an
-                iterable of batches. It runs on a worker, so it has to be picklable: a
-                `functools.partial` of a function that reads files, for example.
+                iterable of batches. It runs on a worker, so it must be picklable, such as a
+                `functools.partial` of a function that reads files.
 
         Returns:
-            The index, whose garments have the order of the parts.
+            The index, with its garments in the order of the parts.
         """
         model = client.submit(_itself, vae)
         return cls(client, [_fresh(client, _encode, model, part) for part in parts])
@@ -144,11 +137,10 @@ class DaskIndex:
             rule: as in `PosteriorIndex.search`; `options` are passed to it.
 
         Raises:
-            TypeError: z is not made of real numbers, or k is not a whole number.
+            TypeError: z does not consist of real numbers, or k is not an integer.
             ValueError: z, k or the rule is not valid; see `PosteriorIndex.search`.
         """
-        if not 1 <= require_int("k", k, least=0) <= len(self):
-            raise ValueError(f"k: expected 1 to {len(self)} (the number of garments), got {k}")
+        k = require_int("k", k, 1, len(self))
         queries = as_queries(z, self.latent_dim)
         queries = queries[0] if is_single(z) else queries
         answers = self._ask(_search, queries, k=k, rule=rule, **options)
@@ -181,7 +173,7 @@ class DaskIndex:
 
 
 def _fresh(client: Any, function: Callable, *arguments: Any) -> Any:
-    """Call a function that reads files, even if Dask knows what it returned before."""
+    """Submit a function that reads files; `pure=False`, because a file may change between calls."""
     return client.submit(function, *arguments, pure=False)
 
 

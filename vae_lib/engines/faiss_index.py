@@ -19,16 +19,15 @@ from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 KIND = "vae_lib FAISS index"
 SAMPLE_PER_CELL = 64  # garments for each cell in the sample that k-means is run on
-# The share of the variance of a cell's means that is added to the cell's variance. Among a million
-# garments, a tenth reduces the number of cells to search by a fifth for z from the data; a larger
-# share lowers the recall for z far from the data.
+# How much of the variance of a cell's μ is added to its average σ². Among a million garments, 0.1
+# lets z from the data search a fifth fewer cells; with more, z far from the data lose recall.
 SPREAD = 0.1
 
 Cells = Int64[Tensor, " garment"]  # the number of the cell that each garment is in
 
 
 def import_faiss() -> Any:
-    """Import FAISS, or raise a ModuleNotFoundError that says how to get it."""
+    """Import FAISS, or raise a ModuleNotFoundError that says how to install it."""
     try:
         import faiss
     except ModuleNotFoundError as error:
@@ -41,8 +40,8 @@ class FaissIndex:
     """Approximate search by likelihood with FAISS (Douze et al., The Faiss library, 2024).
 
     K-means on μ/σ̄ divides the garments into cells (an inverted file, IVF). A query searches the
-    `nprobe` cells whose *average Gaussian* gives it the highest likelihood, and misses garments in
-    all other cells. The garments found are ranked by the exact formula. `tune` chooses `nprobe`.
+    `nprobe` cells whose *average Gaussian* gives it the highest likelihood, and misses the garments
+    of all other cells. The exact formula ranks the garments found. `tune` chooses `nprobe`.
     """
 
     def __init__(self, posteriors: Posteriors, cells: int, seed: int = 0):
@@ -150,8 +149,8 @@ class FaissIndex:
         """Set `nprobe` to the smallest number that reaches a recall@k on given z.
 
         Args:
-            z: [Q, d], from the source of the later queries, because the recall may be lower for z
-                from elsewhere; by default 500 draws from the posteriors.
+            z: [Q, d], by default 500 draws from the posteriors. Take them from the source of the
+                later queries, because the recall may be lower for z from elsewhere.
             k: the number of garments in an answer.
             at_least: the recall to reach, above 0 and up to 1.
 

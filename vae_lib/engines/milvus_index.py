@@ -22,13 +22,13 @@ from vae_lib.retrieval import Neighbors, PosteriorIndex
 
 KINDS = ("FLAT", "IVF_FLAT")
 CONSISTENCY = ("Strong", "Session", "Bounded")
-LARGEST_ANSWER = 16_384  # what Milvus returns at the most for one query
-ALL_CELLS = 65_536  # the largest nprobe that Milvus takes
+LARGEST_ANSWER = 16_384  # the largest number of garments that Milvus returns for one query
+ALL_CELLS = 65_536  # the largest nprobe that Milvus accepts
 FIELD, POSTERIOR = "lifted", "posterior"  # the vector, and the 2d numbers of μ and σ
 
 
 def import_pymilvus() -> Any:
-    """Import the client, or raise a ModuleNotFoundError that says how to get it."""
+    """Import Milvus's client, or raise a ModuleNotFoundError that says how to install it."""
     try:
         import pymilvus
     except ModuleNotFoundError as error:
@@ -59,22 +59,22 @@ def connect(uri: str | os.PathLike, token: str = "") -> Any:
                 f"uri: {uri} cannot be opened ({error.message}). A file serves one process at a "
                 "time: close the index in the other notebook, or shut its kernel down"
             ) from error
-        said: Any = error.__cause__  # gRPC's error, where the address was one at all
-        details = said.details() if said else error.message
-        wrong = "token" if said and said.code().name == "UNAUTHENTICATED" else "uri"
+        grpc_error: Any = error.__cause__  # None if the address is malformed
+        details = grpc_error.details() if grpc_error else error.message
+        wrong = "token" if grpc_error and grpc_error.code().name == "UNAUTHENTICATED" else "uri"
         raise ConnectionError(f"{wrong}: no connection to {uri} ({details})") from error
 
 
 class MilvusIndex:
     """Search by likelihood in a Milvus collection (Wang et al., Milvus, 2021).
 
-    The collection holds each garment's number, its lifted vector, μ and σ. It finds the largest
-    inner products; those garments are ranked by the exact formula. Only the exact index, FLAT, and
-    cells, IVF_FLAT, are offered: a graph index (HNSW) silently finds almost nothing with these
-    inner products.
+    The collection holds each garment's number, its lifted vector, μ and σ. Milvus finds the largest
+    inner products, and the exact formula ranks the garments found. `kind` is the exact index FLAT
+    or the cells of IVF_FLAT. A graph index (HNSW) is not offered, because with these inner products
+    it finds almost nothing, without an error.
 
-    The collection's name ends with a fingerprint of the posteriors, so that what was inserted for
-    others is never taken for these.
+    The collection's name ends with a fingerprint of the posteriors, so that an index never uses a
+    collection that was filled from other posteriors.
 
     Attributes:
         collection: the collection's name, which `open` takes.
@@ -94,10 +94,10 @@ class MilvusIndex:
         token: str = "",
         consistency: str = "Session",
     ):
-        """Connect, and make the collection where it is missing; `insert` fills it.
+        """Connect, and create the collection if it is missing; `insert` fills it.
 
         Args:
-            posteriors: of all garments.
+            posteriors: the posteriors of all garments.
             uri: a file's path for the database embedded in this process, or a server's address,
                 http://host:19530.
             kind: "FLAT" or "IVF_FLAT".
@@ -137,16 +137,13 @@ class MilvusIndex:
     ) -> "MilvusIndex":
         """Open a server's collection that another process filled, without its posteriors.
 
-        `search` ranks as ever. What takes all garments is not at hand: the `log_normalizer` of an
-        answer is a lower bound, its `probabilities` are upper bounds, and `verify_recall` is for
-        the process that has the posteriors.
+        `search` ranks as usual. Without the posteriors, the `log_normalizer` of an answer is only a
+        lower bound, its `probabilities` are upper bounds, and `verify_recall` raises a TypeError.
 
         Args:
-            uri: a server's address; the embedded database does not keep what this needs to know.
+            uri: a server's address; the embedded database does not store the facts needed here.
             name: the `collection` of the index that was filled.
-            token: as for a new index; so are nprobe and consistency.
-            nprobe: how many cells a query looks into.
-            consistency: what a search sees.
+            token, nprobe, consistency: as for a new index.
 
         Raises:
             ConnectionError: the database cannot be opened.
@@ -181,9 +178,9 @@ class MilvusIndex:
         self.client = connect(uri, token)
 
     def _load(self, repair: bool) -> None:
-        """Load the collection into the database's memory, with the index that is wanted.
+        """Load the collection, with the required index, into the database's memory.
 
-        repair: whether an index that cannot be loaded is built again.
+        repair: whether to build an index again if it cannot be loaded.
         """
         index = self.client.describe_index(self.collection, FIELD)
         if index and index["index_type"] != self.kind:
@@ -203,7 +200,7 @@ class MilvusIndex:
             self.client.load_collection(self.collection)
 
     def _index(self) -> Any:
-        """Return what kind of index is wanted, in Milvus's words."""
+        """Return the parameters of the required index, in Milvus's form."""
         index = self.client.prepare_index_params()
         index.add_index(
             FIELD,
@@ -214,14 +211,14 @@ class MilvusIndex:
         return index
 
     def _create(self) -> None:
-        """Make the collection under another name, then rename it.
+        """Create the collection under another name, then rename it.
 
-        A process that is killed in between leaves something unfinished that nobody ever opens.
+        If the process is killed in between, it leaves a collection whose name no index ever opens.
         """
         from pymilvus import DataType
 
         facts = {"garments": self.size, "kind": self.kind, "cells": self.cells}
-        facts |= {"centre": self.lifting.centre.tolist()}  # what `open` has to know
+        facts |= {"centre": self.lifting.centre.tolist()}  # `open` reads them
         schema = self.client.create_schema(auto_id=False, description=json.dumps(facts))
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field(FIELD, DataType.FLOAT_VECTOR, dim=self.lifting.dimensions)
@@ -236,7 +233,7 @@ class MilvusIndex:
         return self._count(0, self.size)
 
     def _count(self, start: int, stop: int) -> int:
-        """Return how many of the garments from `start` to before `stop` are there."""
+        """Return how many of the garments start, …, stop − 1 the collection holds."""
         (row,) = self.client.query(
             self.collection,
             filter=f"id >= {start} and id < {stop}",
@@ -246,7 +243,7 @@ class MilvusIndex:
         return int(row["count(*)"])
 
     def _missing(self, start: int, stop: int, batch: int) -> Iterator[slice]:
-        """Yield the batches in which garments are missing; what is complete is counted once."""
+        """Yield the batches in which garments are missing; one count settles a complete range."""
         there = self._count(start, stop)
         if there == stop - start:
             return
@@ -261,16 +258,15 @@ class MilvusIndex:
     def insert(self, batch: int = 5000, progress: bool = True) -> int:
         """Insert the garments that are missing, and wait until they are indexed.
 
-        It can be stopped at any time, and called again: what is in the collection is passed over, a
-        half of a batch is sent again, and a garment is never there twice, since its number is the
-        primary key.
+        You can stop it at any time and call it again. It skips batches that are complete, and sends
+        the others. No garment is stored twice, because its number is the primary key.
 
         Args:
             batch: how many garments to send at a time.
             progress: whether to show a progress bar.
 
         Returns:
-            How many garments were sent.
+            The number of garments sent.
 
         Raises:
             ValueError: float32 cannot hold a garment's lifted vector.
@@ -293,7 +289,7 @@ class MilvusIndex:
         return sent
 
     def _finish(self) -> None:
-        """Wait for the final index, which answers in place of an interim one once it is loaded."""
+        """Wait for the final index, then load it in place of the interim one."""
         self.client.flush(self.collection)
         while self.client.describe_index(self.collection, FIELD).get("pending_index_rows"):
             time.sleep(0.2)
@@ -309,8 +305,8 @@ class MilvusIndex:
                 longer answers.
 
         Raises:
-            RecallError: garments are missing in the collection, and so in the answer.
-            TypeError: z is not made of real numbers, or k is not a whole number.
+            RecallError: the collection, and so the answer, lacks garments.
+            TypeError: z does not consist of real numbers, or k is not an integer.
             ValueError: z or k is not valid.
         """
         if not 1 <= require_int("k", k, least=0) <= self.size:
@@ -335,7 +331,7 @@ class MilvusIndex:
         return Neighbors(indices, scores, "likelihood", lambda: normalizer, is_bound=True)
 
     def _hits(self, queries: Float[Tensor, "query latent"], wanted: int) -> list:
-        """Return the candidates of each query, as the database answers."""
+        """Return the candidates of each query, in the form that Milvus returns."""
         vectors, probed = self.lifting.vectors(queries).cpu().numpy(), {}
         if self.kind == "IVF_FLAT":
             probed = {"nprobe": self.nprobe}
@@ -351,7 +347,7 @@ class MilvusIndex:
                 consistency_level=self.consistency,
             )
 
-        hits = list(ask(vectors, probed)) if len(queries) else []  # it takes no empty batch
+        hits = list(ask(vectors, probed)) if len(queries) else []  # Milvus refuses an empty batch
         for i, row in enumerate(hits):
             if len(row) < wanted and probed:  # the cells held too few garments: look into all
                 (hits[i],) = ask(vectors[i : i + 1], {"nprobe": ALL_CELLS})
@@ -360,7 +356,7 @@ class MilvusIndex:
         return hits
 
     def _require_all(self) -> None:
-        """Raise a RecallError where garments are missing in the collection."""
+        """Raise a RecallError if garments are missing in the collection."""
         if (there := len(self)) != self.size:
             raise RecallError(
                 f"{self.collection} holds {there} of {self.size} garments: call insert() again"
@@ -380,10 +376,9 @@ class MilvusIndex:
 
         Args:
             k: how many garments of each answer to compare.
-            at_least: the recall that is demanded.
-            z: [Q, d], where queries will come from; by default `sample` draws from the posteriors
-                of garments.
-            sample: how many.
+            at_least: the recall that is required.
+            z: [Q, d], from the source of later queries; by default draws from the posteriors.
+            sample: the number of these draws.
 
         Raises:
             RecallError: the recall is below `at_least`, or garments are missing.

@@ -15,7 +15,7 @@ class RecallError(RuntimeError):
 
 @runtime_checkable
 class Engine(Protocol):
-    """The attributes and methods that all engines have."""
+    """The interface of an engine whose recall can be measured."""
 
     exact: PosteriorIndex
 
@@ -35,7 +35,7 @@ def recall(
         engine: the engine to measure.
         z: the queries.
         k: the number of garments in an answer.
-        expected: the exact answer, if it is known; by default it is computed.
+        expected: the indices of the exact answer; by default `recall` computes them.
 
     Raises:
         ValueError: there is no query; other errors as `PosteriorIndex.search`.

@@ -82,7 +82,7 @@ def rate(hits: Bool[Tensor, " query"]) -> Estimate:
 def average_share(shares: Float[Tensor, " query"]) -> Estimate:
     """Return the mean of values in [0, 1] with a bootstrap interval, which stays within [0, 1].
 
-    If all values are equal, a bootstrap interval would have no width; it is then that of `rate`.
+    If all values are equal, a bootstrap interval would have no width; `rate` then gives it.
 
     Args:
         shares: one number for each query, such as the share of its answers that are right, [Q].

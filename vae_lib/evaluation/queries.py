@@ -52,9 +52,11 @@ def from_held_out(
 ) -> Queries:
     """Draw held-out garments without replacement, and one z from the q(z|x) of each.
 
-    No garment is used twice, so the z are independent and intervals over them are valid. The result
-    has fewer than `count` codes if there are fewer held-out garments. Raises a ValueError if there
-    are none.
+    No garment is used twice, so the z are independent and intervals over them are valid. If there
+    are fewer than `count` held-out garments, the result has one z for each.
+
+    Raises:
+        ValueError: there is no held-out garment.
     """
     if not len(images.test_images):
         raise ValueError("images: expected at least one held-out picture in test_images, got none")

@@ -55,7 +55,7 @@ Rule = Callable[[Wardrobe, Tensor, int], Neighbors]  # z [Q, d], k -> the k best
 
 
 def shorten(wardrobe: Wardrobe, z: Float[Tensor, "query latent"]) -> Float[Tensor, "query latent"]:
-    """Shorten each z longer than √d to √d, the typical length of a draw from the prior."""
+    """Shorten z to length √d, the typical length of a draw from the prior, where it is longer."""
     length = z.norm(dim=1, keepdim=True)
     return z * (math.sqrt(z.shape[1]) / length).clamp(max=1)
 
@@ -124,7 +124,7 @@ def _gate_then_decode(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
     if not familiar.all():
         far = _nearest_picture(wardrobe, z[~familiar], k, "nearest decode")
         indices[~familiar] = far.indices
-        scores[~familiar] = far.scores  # pixel distances, where the other rows hold nats
+        scores[~familiar] = far.scores  # pixel distances, while the other rows hold nats
     return Neighbors(indices, scores, "gate, nearest decode", familiar=familiar)
 
 
@@ -140,5 +140,5 @@ RULES: dict[str, Rule] = {
     "gate, nearest decode": _gate_then_decode,
     "pixel-nearest": partial(_nearest_picture, rule="pixel-nearest"),
 }
-# what `evaluate` compares unless it is told otherwise
+# the rules that `evaluate` compares by default
 STANDARD = tuple(name for name in RULES if not name.startswith("student-t"))

@@ -1,6 +1,5 @@
 """A map of a latent plane: the class of the nearest garment at each point, by two rules."""
 
-from collections.abc import Sequence
 from html import escape
 
 import matplotlib
@@ -40,8 +39,8 @@ def winners_map(index: PosteriorIndex, images: Images, rule: str) -> Tensor:
     return (color * shade[:, None]).T.reshape(3, CELLS, CELLS)
 
 
-def map_html(index: PosteriorIndex, images: Images, rules: Sequence[str] = RULES) -> str:
-    """Return a map for each rule, and a legend; explorer.js puts z on it and takes clicks."""
+def map_html(index: PosteriorIndex, images: Images) -> str:
+    """Return a map for each of `RULES`, and a legend; explorer.js puts z on it and takes clicks."""
     maps = "".join(
         f'<figure><div class="vae-plane" data-low="{AS_Z.low}" data-high="{AS_Z.high}" '
         f'style="--rule: {RULE_COLORS[rule]}" title="Click or drag to move z.">'
@@ -49,7 +48,7 @@ def map_html(index: PosteriorIndex, images: Images, rules: Sequence[str] = RULES
         f'alt="Map of z1 and z2, coloured by the class that is nearest by {RULE_NAMES[rule]}">'
         '<span class="vae-ellipse"></span><span class="vae-here"></span></div>'
         f"<figcaption>who wins by {RULE_NAMES[rule]}</figcaption></figure>"
-        for rule in rules
+        for rule in RULES
     )
     colors = map(to_hex, class_colors(len(images.class_names)).tolist())
     legend = "".join(
