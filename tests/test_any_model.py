@@ -227,7 +227,7 @@ def test_colour_pixels_are_gaussian_wide_in_lightness_and_narrow_in_hue():
     torch.testing.assert_close(ColorNormal(mean[:, :1]).log_prob(x[:, :1]), one)
 
 
-def test_a_larger_image_does_not_tell_more_about_colour():
+def test_the_likelihood_of_colour_does_not_depend_on_the_image_size():
     x, mean = torch.rand(2, 4, 3, 16, 16)
     lead = ColorNormal(x).log_prob(x) - ColorNormal(mean).log_prob(x)
     large, blurred = (each.repeat_interleave(2, 2).repeat_interleave(2, 3) for each in (x, mean))
@@ -306,7 +306,7 @@ def test_a_module_with_likelihood_is_compared_by_every_rule(drawn):
     assert evaluation["posterior", "likelihood", "recall@1"].value > 1 / len(index)
 
 
-def test_a_module_with_likelihood_is_trained_and_judged():
+def test_a_module_with_likelihood_is_trained_and_evaluated():
     model, x = WithLikelihood(), pictures(60)
     before = mean_terms(model, x).elbo
     history = fit(model, x, epochs=3, batch_size=16, progress=False)
@@ -316,7 +316,7 @@ def test_a_module_with_likelihood_is_trained_and_judged():
     assert importance_weighted_bound(model, x[:3], samples=2).shape == (3,)
 
 
-def test_a_model_without_modules_is_judged():
+def test_a_model_without_modules_is_evaluated():
     x = torch.randn(20, 5)
     assert mean_terms(correlated_model(), x).kl_per_dimension.shape == (2,)
     assert len(permutation_loss(correlated_model(), x)) == 2
@@ -332,7 +332,7 @@ def test_a_model_without_modules_is_judged():
         (lambda: mean_terms(EightLines(), pictures(2)), "likelihood"),
     ],
 )
-def test_a_model_that_lacks_a_method_is_refused_with_the_way_out(call, missing):
+def test_a_model_that_lacks_a_method_is_refused_with_advice(call, missing):
     with pytest.raises(TypeError, match=rf"vae: expected .* has no .*{missing}.*vae_lib.adapt"):
         call()
 
@@ -516,7 +516,7 @@ def test_adapt_warns_of_a_spread_that_was_hardly_learned(encode, message):
 @pytest.mark.parametrize(
     "layer", [nn.BatchNorm2d(3), nn.Dropout(0.5)], ids=["batch norm", "dropout"]
 )
-def test_adapt_notices_training_mode_where_it_cannot_end_it(layer):
+def test_adapt_reports_training_mode_that_it_cannot_end(layer):
     class Pipeline:  # no module, so that the module inside is not found
         vae = nn.Sequential(layer, nn.Flatten(), nn.Linear(3072, 4))
 
@@ -536,7 +536,7 @@ def test_adapt_notices_training_mode_where_it_cannot_end_it(layer):
     assert encode_dataset(adapted_pipeline(), pictures(3)).mean.isfinite().all()
 
 
-def test_an_adapted_model_says_what_it_takes():
+def test_the_repr_of_an_adapted_model_describes_it():
     vae = adapted(PlainExample())
     with pytest.raises(ValueError, match=r"z: expected shape \[B, 20\], got \[1, 3\]"):
         vae.decode(torch.zeros(1, 3))

@@ -150,11 +150,11 @@ def read_and_use(kind: str, path: Path) -> None:
     try:
         found = read(path)
     except ValueError as error:
-        told = str(error)
+        message = str(error)
     else:
         use(found)
         return
-    assert str(path) in told  # the reader is told which file
+    assert str(path) in message  # the message names the file
 
 
 @st.composite
@@ -342,11 +342,11 @@ def open_or_refuse(path: Path) -> None:
     try:
         garment = as_garment(open_picture(path))
     except ValueError as error:
-        told = str(error)
+        message = str(error)
     else:
         assert garment.shape == (1, 28, 28)
         return
-    assert len(told.splitlines()) == 1
+    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -382,9 +382,7 @@ NAMES += [b"fcTL", b"fdAT", b"gAMA", b"cHRM", b"pHYs", b"IEND"]
     ),
     bomb=st.sampled_from([0, 1000, 10**7]),
 )
-def test_a_png_in_due_form_that_means_harm_is_refused_or_read(
-    canvas, size, depth, colour, chunks, bomb
-):
+def test_a_well_formed_malicious_png_is_refused_or_read(canvas, size, depth, colour, chunks, bomb):
     content = b"\x89PNG\r\n\x1a\n"
     content += chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0))
     for name, body, packed in chunks:
@@ -396,7 +394,7 @@ def test_a_png_in_due_form_that_means_harm_is_refused_or_read(
 
 @FUZZ
 @given(st.text(max_size=200) | st.lists(st.floats(), max_size=12).map(str))
-def test_a_pasted_text_is_numbers_or_refused(text):
+def test_pasted_text_is_read_as_numbers_or_refused(text):
     try:
         numbers = text_to_z(text, 3)
     except ValueError:
@@ -665,7 +663,7 @@ def every_call(tmp_path_factory, tiny):
         yield calls(folder).__getitem__
 
 
-def test_every_public_name_is_tried(every_call):
+def test_every_public_name_is_tested_with_bad_input(every_call):
     assert list(every_call.__self__) == NAMES_OF_CALLS
     assert {name.split(".")[0] for name in NAMES_OF_CALLS} >= set(vae_lib.__all__) - RECORDS
 
@@ -674,7 +672,7 @@ def test_every_public_name_is_tried(every_call):
 @pytest.mark.parametrize("name", NAMES_OF_CALLS)
 @hypothesis.settings(FUZZ, max_examples=max(30, FUZZ.max_examples // 5))
 @given(data=st.data())
-def test_junk_is_taken_or_refused_in_words(every_call, name, data):
+def test_bad_input_is_accepted_or_refused_with_a_clear_message(every_call, name, data):
     function, arguments = every_call(name)
     arguments = dict(arguments)
     if arguments:

@@ -187,10 +187,10 @@ def test_keys_move_a_slider_and_picture_and_rows_follow(page, vae, index):
         z[8] = round(z[8] + step, 9)
         wait_for_z(page, z)
         assert shown_z(page) == z  # exactly, whatever the front end computes
-        told = f"{z[8]:g}"
+        expected = f"{z[8]:g}"
         value = slider(page, 8)
-        until(page, lambda _, value=value, told=told: spoken(value) == told)
-        assert spoken(value) == told
+        until(page, lambda _, value=value, expected=expected: spoken(value) == expected)
+        assert spoken(value) == expected
         assert_truthful(page, vae, index)
     assert np.abs(shown_pixels(page) - before[0]).max() > 0.1
     assert shown_rows(page) != before[1]
@@ -228,7 +228,7 @@ def test_the_mouse_drags_a_slider_and_picture_and_rows_follow(page, vae, index):
     assert shown_rows(page) != before[1]
 
 
-def test_all_numbers_at_once_junk_and_what_lies_outside(page, vae, index):
+def test_ten_numbers_can_be_pasted_and_invalid_ones_are_refused(page, vae, index):
     box = page.locator(EXPLORER).get_by_label("z", exact=True)
     z = [7.25, -2.0, 0.123456789, *[0.0] * 7]
     box.fill(str(z))
@@ -248,7 +248,7 @@ def test_all_numbers_at_once_junk_and_what_lies_outside(page, vae, index):
     assert shown_z(page) == z
 
 
-def test_percentiles_and_rules(page, vae, index):
+def test_percentiles_and_rules_can_be_chosen(page, vae, index):
     explorer = page.locator(EXPLORER)
     explorer.get_by_label("percentiles").check()
     until(page, lambda page: slider(page, 3).get_attribute("aria-valuemax") == "99.5")
@@ -270,7 +270,7 @@ def test_percentiles_and_rules(page, vae, index):
     assert list(shown_rows(page)) == ["likelihood", "euclidean"]
 
 
-def test_every_button_and_the_copy(page, vae, index):
+def test_every_button_works_and_z_can_be_copied(page, vae, index):
     explorer = page.locator(EXPLORER)
     names = ["From the prior", "From a posterior", "Uniform", "A garment's z", "Round trip"]
     for name in names:
@@ -305,11 +305,11 @@ def accessible(page) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_screen_reader_is_told_of_controls_and_winners(page, index, drawn):
-    told = accessible(page)
-    names = {name for role, name in told if role == "slider"}
+def test_a_screen_reader_finds_controls_and_winners(page, index, drawn):
+    nodes = accessible(page)
+    names = {name for role, name in nodes if role == "slider"}
     assert names == {f"z{j + 1}" for j in range(10)}
-    boxes = {name for role, name in told if role == "spinbutton"}
+    boxes = {name for role, name in nodes if role == "spinbutton"}
     assert boxes == {f"z{j + 1} as a number" for j in range(10)}
 
     def picture(page) -> str:
@@ -330,7 +330,7 @@ def test_a_screen_reader_is_told_of_controls_and_winners(page, index, drawn):
             assert any(name.startswith(first) for role, name in accessible(page))
 
 
-def test_the_mouse_is_told_what_ticks_and_garments_are(page):
+def test_tooltips_explain_ticks_and_garments(page):
     for box in page.locator(f"{EXPLORER} .widget-checkbox label.widget-label-basic").all():
         name = box.inner_text()
         assert box.locator("span").get_attribute("title") == panel.TICKS[name]
@@ -466,7 +466,7 @@ def test_picture_and_first_row_stand_in_one_window(page):
     assert row["y"] + row["height"] - top <= room
 
 
-def test_nothing_is_smaller_than_a_finger(page):
+def test_every_touch_target_is_large_enough(page):
     sizes = page.evaluate(
         f"""() => [...document.querySelectorAll(["button", "label.widget-label-basic", ".vae-wrap "
           + ".widget-text input"].map((part) => "{EXPLORER} " + part).join())]
@@ -510,7 +510,7 @@ def test_a_garment_under_the_mouse_shows_its_posterior_on_every_slider(page, ind
     wait_for_z(page, q.mean[garment].tolist())
 
 
-def test_a_finger_marks_a_garment_first_and_goes_there_second(chromium, app_page, index):
+def test_the_first_tap_marks_a_garment_and_the_second_goes_to_its_z(chromium, app_page, index):
     context = chromium.new_context(
         has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800}
     )
@@ -550,7 +550,7 @@ def test_two_z_are_pinned_and_a_key_walks_between_them(page, index):
     wait_for_z(page, index.posteriors.mean[3].tolist())
 
 
-def test_the_box_of_z_is_rounded_for_the_eye_and_exact_underneath(page):
+def test_the_z_box_shows_rounded_numbers_and_keeps_exact_ones(page):
     z = [0.123456789, *[0.0] * 9]
     box = page.locator(EXPLORER).get_by_label("z", exact=True)
     box.fill(str(z))
@@ -585,7 +585,7 @@ def test_a_copy_without_https_says_that_it_cannot(page):
     copy.wait_for(timeout=10 * SECONDS)
 
 
-def test_z_stands_in_the_address_of_the_app(app_page, index):
+def test_the_address_of_the_app_contains_z(app_page, index):
     app_page.locator(EXPLORER).get_by_role("button", name="From the prior").click()
     z = settled_z(app_page)
     until(app_page, lambda page: page.url.endswith(f"#z={z}".replace(" ", "")))
@@ -612,7 +612,7 @@ def test_the_app_says_when_its_kernel_is_gone(app_page):
     context.close()
 
 
-def test_the_app_shows_no_code_and_takes_only_its_token(app_page):
+def test_the_app_shows_no_code_and_accepts_only_its_token(app_page):
     text = app_page.evaluate("document.body.innerText")
     assert "import" not in text
     assert "encode_dataset" not in app_page.content()
@@ -648,12 +648,12 @@ def test_a_page_that_is_closed_stops_its_kernel(app_page):
     context.close()
 
 
-def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):
+def test_no_request_left_this_machine_and_the_console_has_no_error(page):
     assert page.watch.elsewhere == []
     assert page.watch.complaints == []
 
 
-def test_from_key_press_to_picture(chromium, lab, record_property):
+def test_a_key_press_is_followed_by_a_picture(chromium, lab, record_property):
     """At most twice the bare slider: medians of keys pressed in turn, which share what else runs.
 
     Noise can only spoil the ratio, so a bad round is measured again, twice at most.
@@ -669,7 +669,9 @@ def test_from_key_press_to_picture(chromium, lab, record_property):
     assert latency.ratio(times) <= 2
 
 
-def test_fed_a_slow_model_the_last_position_arrives_and_nothing_piles_up(chromium, lab, vae, index):
+def test_with_a_slow_model_the_last_position_is_drawn_and_no_events_pile_up(
+    chromium, lab, vae, index
+):
     """300 ms a decode, and a drag that sends the mouse to sixty places."""
     page = open_in_lab(chromium, lab, "slow.ipynb")
 

@@ -124,7 +124,7 @@ def test_without_a_network_drawn_garments_are_loaded_with_one_line(tmp_path, off
         load_images("fashion-mnist", root=tmp_path)
 
 
-def test_a_silent_network_is_given_up(tmp_path, monkeypatch, capsys):
+def test_a_network_that_does_not_answer_is_abandoned(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fashion_mnist, "TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         monkeypatch.setattr(
@@ -134,7 +134,7 @@ def test_a_silent_network_is_given_up(tmp_path, monkeypatch, capsys):
     assert "network" in capsys.readouterr().out
 
 
-def test_an_endless_name_lookup_is_given_up(tmp_path, monkeypatch):
+def test_an_endless_name_lookup_is_abandoned(tmp_path, monkeypatch):
     forever = threading.Event()
 
     def ask(*_, **__):
@@ -221,9 +221,7 @@ def test_environment_variables_choose_root_and_source(tmp_path, monkeypatch, mir
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_files_that_another_tool_unpacked_are_used_as_they_are(
-    tmp_path, mirror, offline, read_only, capsys
-):
+def test_files_that_another_tool_unpacked_are_used(tmp_path, mirror, offline, read_only, capsys):
     root = tmp_path / "another tool"
     raw = copy_archives(root)
     for path in raw.iterdir():
@@ -249,7 +247,7 @@ def test_the_known_digests_are_those_of_the_data_set():
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOLCK, ""), OSError(errno.ENOTSUP, ""), NotImplementedError()]
 )
-def test_a_drive_without_locks_is_used_all_the_same(tmp_path, monkeypatch, mirror, error):
+def test_a_drive_without_locks_can_be_used(tmp_path, monkeypatch, mirror, error):
     def acquire(self):
         raise error
 

@@ -363,7 +363,7 @@ def evaluation(wardrobe):
     return evaluate(wardrobe, queries=150, seed=3, rules=RULES, progress=False)
 
 
-def test_the_table_holds_every_defined_measure_and_no_other(evaluation):
+def test_the_table_contains_exactly_the_defined_measures(evaluation):
     assert evaluation.sources == [
         *("posterior", "held-out", "prior", "percentiles", "uniform 3", "uniform 5")
     ]

@@ -49,7 +49,7 @@ def defined_by(code: str) -> dict:
     return names
 
 
-def said(number: str, answer: object) -> str:
+def message_for(number: str, answer: object) -> str:
     """Return the line for an answer, after checking that it is a single clean one."""
     verdict = examine(EXERCISES[number], answer)
     assert verdict.status in MARKS
@@ -67,20 +67,20 @@ def said(number: str, answer: object) -> str:
 def test_its_solution_is_right(exercise):
     code = read_solutions(f"0{exercise.id[0]}")[exercise.id]
     answer = defined_by(code)[exercise.name]
-    line = said(exercise.id, answer)
+    line = message_for(exercise.id, answer)
     assert line.startswith(f"Exercise {exercise.id}: right. {exercise.verified}")
 
 
 @pytest.mark.parametrize(("exercise", "mistake"), MISTAKES)
 def test_a_known_mistake_gets_its_own_diagnosis(exercise, mistake):
     for _ in range(3):  # on fresh inputs each time
-        line = said(exercise.id, mistake.answer)
+        line = message_for(exercise.id, mistake.answer)
         expected = f"not yet. This looks like {mistake.diagnosis}. Hint: {mistake.hint}"
         assert line == f"Exercise {exercise.id}: {expected}"
 
 
 @each_exercise()
-def test_what_is_said_of_mistakes_reads_well(exercise):
+def test_messages_about_mistakes_are_complete_sentences(exercise):
     diagnoses = {mistake.diagnosis: mistake.hint for mistake in exercise.mistakes}
     assert len(diagnoses) >= 3
     assert len(set(diagnoses.values())) == len(diagnoses), "a hint of its own for each"
@@ -95,7 +95,7 @@ def test_one_per_cent_off_is_not_right(exercise):
     def nearly(*arguments):
         return 1.01 * torch.as_tensor(exercise.oracle(*arguments)).double()
 
-    assert not said(exercise.id, nearly).startswith(f"Exercise {exercise.id}: right")
+    assert not message_for(exercise.id, nearly).startswith(f"Exercise {exercise.id}: right")
 
 
 def test_the_inputs_are_fresh():
@@ -273,7 +273,7 @@ DIFFERENT = [
 
 @pytest.mark.parametrize(("number", "answer"), DIFFERENT)
 def test_a_right_answer_written_differently_is_right(number, answer):
-    assert said(number, answer).startswith(f"Exercise {number}: right.")
+    assert message_for(number, answer).startswith(f"Exercise {number}: right.")
 
 
 # --- untouched ------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def test_a_right_answer_written_differently_is_right(number, answer):
 def test_an_untouched_stub_gets_a_polite_line(exercise):
     answer = defined_by(exercise.stub)[exercise.name]
     for untouched in (answer, ...):
-        line = said(exercise.id, untouched)
+        line = message_for(exercise.id, untouched)
         assert line.startswith(f"Exercise {exercise.id}: not tried yet. Replace the ... with")
     assert "..." in exercise.stub
 
@@ -299,18 +299,18 @@ def test_other_empty_functions_are_untouched_too(exercise):
         return ..., 1
 
     for untouched in (nothing, documented, begun):
-        assert "not tried yet" in said(exercise.id, untouched)
+        assert "not tried yet" in message_for(exercise.id, untouched)
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
-def test_an_exception_is_told_with_the_learners_line():
+def test_an_exception_is_reported_with_the_learners_line():
     def broken(mean, std):
         variance = std**2
         return variance / nothing_of_that_name  # noqa: F821
 
-    line = said("1.3", broken)
+    line = message_for("1.3", broken)
     assert "Your code raised NameError, in broken, line " in line
     assert "(return variance / nothing_of_that_name  # noqa: F821" in line
     assert line.endswith("name 'nothing_of_that_name' is not defined")
@@ -365,16 +365,16 @@ def test_an_exception_is_told_with_the_learners_line():
         ("4.2", [1.0, 2.0], "takes numbers of shape [3, 2]; yours is of shape [2]."),
     ],
 )
-def test_what_is_said_of_other_answers(number, answer, expected):
-    assert expected in said(number, answer)
+def test_other_answers_get_the_expected_message(number, answer, expected):
+    assert expected in message_for(number, answer)
 
 
 def test_the_same_wrong_answer_gets_the_same_line():
     for answer in (lambda z, mean, std: z, lambda z, mean, std: mean.sum(1) + z.sum()):
-        assert len({said("1.1", answer) for _ in range(5)}) == 1
+        assert len({message_for("1.1", answer) for _ in range(5)}) == 1
 
 
-def test_unknown_numbers_are_told_kindly(capsys):
+def test_an_unknown_exercise_number_gets_a_polite_message(capsys):
     for number in ("9.9", 4.2, None, []):
         check(number, 1)
         assert "There is no such exercise; there are 1.1, 1.2" in capsys.readouterr().out
@@ -384,10 +384,10 @@ def test_unknown_numbers_are_told_kindly(capsys):
 
 def test_check_prints_one_line(capsys):
     assert check("3.1", "mean and std") is None
-    assert capsys.readouterr().out == said("3.1", "mean and std") + "\n"
+    assert capsys.readouterr().out == message_for("3.1", "mean and std") + "\n"
 
 
-def test_the_coloured_view_says_the_same():
+def test_the_coloured_view_has_the_same_text():
     for answer in (..., "mean", "mean and std", "<b>"):
         verdict = examine(EXERCISES["3.1"], answer)
         bare = html.unescape(re.sub("<[^>]+>", "", verdict.html))
@@ -420,9 +420,9 @@ def endless_and_stubborn(*arguments):
         (lambda *_: time.sleep(4), "could not be stopped, in <lambda>, line "),
     ],
 )
-def test_check_comes_back_from_an_endless_loop(monkeypatch, answer, end):
+def test_check_returns_after_an_endless_loop(monkeypatch, answer, end):
     monkeypatch.setattr(checking, "SECONDS", 0.3)
-    line = said("1.1", answer)
+    line = message_for("1.1", answer)
     assert f"Your code was still running after 0.3 seconds and {end}" in line
     assert "Does a loop never end?" in line
     assert ("restart its kernel" in line) == ("could not" in end)
@@ -431,14 +431,14 @@ def test_check_comes_back_from_an_endless_loop(monkeypatch, answer, end):
 def test_an_endless_loop_leaves_no_thread_behind(monkeypatch):
     monkeypatch.setattr(checking, "SECONDS", 0.3)
     before = threading.active_count()
-    said("1.1", endless)
+    message_for("1.1", endless)
     assert threading.active_count() == before
 
 
 def test_check_stops_an_endless_loop_outside_the_main_thread(monkeypatch):
     monkeypatch.setattr(checking, "SECONDS", 0.3)
     lines = []
-    thread = threading.Thread(target=lambda: lines.append(said("1.1", endless)))
+    thread = threading.Thread(target=lambda: lines.append(message_for("1.1", endless)))
     thread.start()
     thread.join(10)
     assert "still running after 0.3 seconds and was stopped, in endless, line " in lines[0]
@@ -454,11 +454,11 @@ def test_limited_code_returns_its_result_and_raises_its_errors():
     ("number", "answer"),
     [("3.1", "..."), ("3.1", " "), ("4.2", [..., 1, 2]), ("4.2", [[..., 1], [1, 1], [1, 1]])],
 )
-def test_an_answer_with_a_gap_in_it_is_not_tried_yet(number, answer):
-    assert said(number, answer).startswith(f"Exercise {number}: not tried yet")
+def test_an_answer_that_still_contains_an_ellipsis_counts_as_not_tried(number, answer):
+    assert message_for(number, answer).startswith(f"Exercise {number}: not tried yet")
 
 
-def test_no_hole_in_check_stops_a_notebook(monkeypatch):
+def test_no_error_inside_check_stops_a_notebook(monkeypatch):
     monkeypatch.setattr(checking, "_examine", lambda *_: 1 / 0)
     verdict = examine(EXERCISES["1.1"], 0)
     assert verdict.status == "not yet"
@@ -543,22 +543,22 @@ ERRORS = st.sampled_from(
 
 
 @given(number=st.sampled_from(sorted(EXERCISES)), answer=VALUES)
-def test_no_junk_gets_an_exception_out_of_check(number, answer):
-    said(number, answer)
+def test_no_invalid_answer_makes_check_raise(number, answer):
+    message_for(number, answer)
     check(number, answer)
 
 
 @given(number=st.sampled_from([exercise.id for exercise in FUNCTIONS]), result=VALUES)
-def test_no_junk_that_a_function_returns_does(number, result):
-    assert ": right." not in said(number, lambda *arguments: result)
+def test_no_invalid_return_value_makes_check_raise(number, result):
+    assert ": right." not in message_for(number, lambda *arguments: result)
 
 
 @given(number=st.sampled_from([exercise.id for exercise in FUNCTIONS]), error=ERRORS)
-def test_no_error_that_a_function_raises_does(number, error):
+def test_no_error_raised_by_an_answer_makes_check_raise(number, error):
     def broken(*arguments):
         raise error
 
-    line = said(number, broken)
+    line = message_for(number, broken)
     assert "Your code raised " in line or "still running" in line
 
 
@@ -634,7 +634,7 @@ def test_a_reader_without_a_kernel_sees_the_questions_and_not_the_key(number):
             assert reason not in text
 
 
-def test_the_right_answers_do_not_all_stand_in_the_same_place():
+def test_the_right_answers_are_at_different_positions():
     for questions in QUIZZES.values():
         assert len({question.right() for question in questions}) > 1
 
@@ -705,7 +705,7 @@ def test_exercises_are_written_into_their_notebook(monkeypatch):
 
 
 @with_exercises()
-def test_what_the_notebook_shows_is_what_check_and_quiz_say(path):
+def test_the_notebook_shows_the_output_of_check_and_quiz(path):
     for cell in nbformat.read(path, as_version=4).cells:
         texts = [output.get("data", {}).get("text/plain") for output in cell.get("outputs", [])]
         if called := re.match(r'check\("(.+)", ', cell.source):
@@ -715,7 +715,7 @@ def test_what_the_notebook_shows_is_what_check_and_quiz_say(path):
 
 
 @with_exercises()
-def test_the_solved_notebook_differs_in_the_stubs_alone(path):
+def test_the_solved_notebook_differs_only_in_the_stubs(path):
     before, after = nbformat.read(path, as_version=4), solved(path)
     changed = [
         (old.source, new.source)

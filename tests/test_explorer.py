@@ -118,7 +118,7 @@ def test_each_box_moves_its_own_dimension(explorer, vae, index, j):
     assert_consistent(explorer, vae, index)
 
 
-def test_a_z_outside_the_sliders_is_kept_exactly_and_said(explorer, vae, index):
+def test_a_z_outside_the_sliders_is_kept_exactly_and_reported(explorer, vae, index):
     explorer.z = [7.25] + [0.1] * 8 + [-100.0]
     assert list(explorer.z) == [7.25] + [0.1] * 8 + [-100.0]
     assert_consistent(explorer, vae, index)
@@ -146,7 +146,7 @@ def test_a_bad_z_is_refused_and_changes_nothing(explorer, vae, index, z):
 
 
 @pytest.mark.parametrize("junk", [float("nan"), 1e39])
-def test_a_box_that_is_no_use_is_put_back(explorer, vae, index, junk):
+def test_a_box_with_an_invalid_number_is_reset(explorer, vae, index, junk):
     explorer.panel.entries[3].value = junk
     assert list(explorer.z) == [0.0] * 10
     assert "Expected a number within ±1e+06" in explorer.panel.message.value
@@ -164,7 +164,7 @@ def test_every_button_says_what_it_does(explorer):
 
 
 @pytest.mark.parametrize("name", ["From the prior", "From a posterior", "Uniform", "A garment's z"])
-def test_what_is_drawn_differs_each_time_and_repeats_with_the_seed(vae, index, drawn, name):
+def test_random_draws_differ_and_repeat_with_the_seed(vae, index, drawn, name):
     def drawn_twice():
         explorer = Explorer(vae, index, drawn, seed=5)
         zs = []
@@ -222,7 +222,7 @@ def test_start_from_a_garment(explorer, vae, index, drawn):
 
 
 @pytest.mark.parametrize("junk", ["shoe", "-1", "10000", "1.5"])
-def test_a_garment_that_is_not_there_is_said(explorer, junk):
+def test_a_missing_garment_is_reported(explorer, junk):
     explorer.panel.garment_box.value = junk
     assert f"0 to 9999, got “{junk}”" in explorer.panel.message.value
     assert list(explorer.z) == [0.0] * 10
@@ -264,7 +264,7 @@ def test_numbers_can_be_pasted(explorer, vae, index, text):
         ("1e7 0 0 0 0 0 0 0 0 0", "expected numbers within ±1e+06"),
     ],
 )
-def test_junk_is_explained_and_left_to_be_mended(explorer, junk, message):
+def test_invalid_text_is_explained_and_stays_for_correction(explorer, junk, message):
     explorer.panel.z_box.value = junk
     assert message in html.unescape(explorer.panel.message.value)
     assert "<b>" not in explorer.panel.message.value
@@ -293,7 +293,7 @@ def test_percentiles_change_the_scale_and_not_z(explorer, vae, index):
 
 
 @pytest.mark.parametrize("junk", [0.0, 100.0, -3.0, 250.0, float("nan")])
-def test_a_percentile_that_is_none_is_put_back(explorer, vae, index, junk):
+def test_an_invalid_percentile_is_reset(explorer, vae, index, junk):
     explorer.percentiles = True
     explorer.panel.entries[0].value = junk
     assert "percentile between 0 and 100" in explorer.panel.message.value
@@ -301,7 +301,7 @@ def test_a_percentile_that_is_none_is_put_back(explorer, vae, index, junk):
     assert_consistent(explorer, vae, index)
 
 
-def test_scales_there_and_back():
+def test_percentiles_and_z_convert_in_both_directions():
     for z in (-2.5, -0.05, 0.0, 1.0, 2.5):
         assert AS_PERCENTILES.z(AS_PERCENTILES.place(z)) == pytest.approx(z, abs=1e-12)
         assert AS_Z.z(AS_Z.place(z)) == z
@@ -345,7 +345,7 @@ def test_the_gate_says_where_it_searched(explorer):
     assert "the gate: log likelihood after a round trip, since z is far" in explorer.rows.value
 
 
-def test_familiarity_is_told_against_the_quantile(explorer, index):
+def test_familiarity_is_reported_with_the_quantile(explorer, index):
     quantile = scipy.stats.chi2(10).ppf(0.999)
     assert explorer.answer.familiar_below == pytest.approx(quantile, rel=1e-9)
     for z in ([0.0] * 10, [5.0, -5.0] * 5):
@@ -358,7 +358,7 @@ def test_familiarity_is_told_against_the_quantile(explorer, index):
         assert explorer.answer.familiar == bool(index.is_familiar(z)[0])
 
 
-def test_the_picture_shows_the_numbers_behind_near_and_far_only_where_they_are_ticked(explorer):
+def test_the_picture_shows_the_familiarity_numbers_only_if_ticked(explorer):
     for shown in (False, True):
         explorer.panel.number_box.value = shown
         texts = explorer.static_figure().findobj(Text)
@@ -388,7 +388,7 @@ def test_the_overlap_is_counted_and_the_shared_garments_are_linked(explorer):
     assert f"{len(shared)} of 10 in common to all 3 rows." in reading(explorer)
 
 
-def test_captions_tell_class_score_and_probability(explorer, drawn):
+def test_captions_show_class_score_and_probability(explorer, drawn):
     explorer.garment_z(3)
     text = html.unescape(re.sub(r"<[^>]+>", " ", explorer.rows.value))
     for rule, name in (("likelihood", "log q"), ("euclidean", "distance")):
@@ -416,14 +416,14 @@ def test_the_picture_is_described(explorer, drawn):
     assert len(re.findall(described, explorer.rows.value)) == 20
 
 
-def test_sliders_are_laid_out_by_what_they_say(explorer):
+def test_sliders_are_sorted_by_their_effect(explorer):
     kl = explorer.kl_per_dimension
     lines = explorer.panel.view.children[0].children[1].children
     placed = [line.children[0].description for line in lines]
     assert placed == [f"z{j + 1}" for j in sorted(range(10), key=lambda j: -kl[j])]
 
 
-def test_dead_dimensions_are_said_to_be_unused(vae, index, drawn):
+def test_unused_dimensions_are_labelled(vae, index, drawn):
     mean, std = index.posteriors.mean.clone(), index.posteriors.std.clone()
     mean[:, 4], std[:, 4] = 0.05 * torch.randn(len(mean)), 1.0  # a variance below 0.01
     explorer = Explorer(vae, PosteriorIndex(Posteriors(mean, std)), drawn)
@@ -614,7 +614,7 @@ def send(explorer, file: bytes) -> None:
     explorer.panel.upload.value = (picture,)
 
 
-def test_a_picture_can_ask(explorer, vae, index, drawn):
+def test_a_picture_can_be_the_query(explorer, vae, index, drawn):
     for _ in range(2):  # the same file twice
         explorer.reset()
         send(explorer, picture_file(drawn.test_images[5]))
@@ -672,7 +672,7 @@ class Foreign(torch.nn.Module):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_model_from_elsewhere_and_pictures_in_colour(drawn, dtype):
+def test_a_foreign_model_and_pictures_in_colour_are_explored(drawn, dtype):
     model = Foreign().to(dtype)
     pictures = torch.randint(256, (30, 3, 16, 12), dtype=torch.uint8)
     images = dataclasses.replace(
@@ -738,7 +738,7 @@ def test_a_latent_plane_has_a_map(drawn):
             assert torch.nn.functional.cosine_similarity(shown, color, dim=0) > 0.9999
 
 
-def test_what_is_too_late_for_an_echo_is_a_move(explorer, monkeypatch):
+def test_a_late_message_counts_as_a_move(explorer, monkeypatch):
     explorer.z = [0.333] * 10
     explorer.z = [0.6] * 10
     monkeypatch.setattr("vae_lib.explorer.controls.ECHO_SECONDS", 0.0)

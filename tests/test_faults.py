@@ -91,7 +91,7 @@ def kill_at_random(job, folder: Path, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("job", [*JOBS, INSERTING], indirect=True)
-def test_killed_the_next_start_works(job, folder, attempt):
+def test_after_a_kill_the_next_start_works(job, folder, attempt):
     chance = random.Random(attempt)
     for _ in range(STARTS):
         kill_at_random(job, folder, chance)
@@ -141,10 +141,10 @@ def sizes(job, folder: Path) -> list[int]:
 
 def run_short_of_space(job, folder: Path, largest_file: int | None = None) -> None:
     """Run a job for which there is not enough space: it ends with an error that says so."""
-    told = run_in_process(job, folder, largest_file)
-    assert told is not None or isinstance(job, Inserting), "it needs less space than it takes"
-    if told is not None:
-        is_expected, text = told
+    report = run_in_process(job, folder, largest_file)
+    assert report is not None or isinstance(job, Inserting), "it needs less space than it takes"
+    if report is not None:
+        is_expected, text = report
         assert is_expected, text
         assert "No space left" in text or "File too large" in text, text
 
@@ -153,13 +153,13 @@ def run_in_process(job, folder: Path, largest_file: int | None = None):
     """Run a job in a process of its own; return None, or whether its error is expected, and it."""
     process, pipe = start(run_and_tell, job, folder, largest_file)
     with pipe:
-        told = pipe.recv()
+        report = pipe.recv()
     process.join()
-    return told
+    return report
 
 
 @pytest.mark.parametrize("job", [*JOBS, INSERTING], indirect=True)
-def test_a_full_disk_is_told_and_nothing_is_lost(job, small_disk, tmp_path, attempt):
+def test_a_full_disk_is_reported_and_nothing_is_lost(job, small_disk, tmp_path, attempt):
     folder = small_disk / "folder"
     folder.mkdir()
     needed = sum(sizes(job, tmp_path / "undisturbed"))
@@ -173,7 +173,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(job, small_disk, tmp_path, atte
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 @pytest.mark.parametrize("job", JOBS, indirect=True)
-def test_a_file_that_may_not_grow_is_told_and_nothing_is_lost(job, folder, tmp_path, attempt):
+def test_a_file_size_limit_is_reported_and_nothing_is_lost(job, folder, tmp_path, attempt):
     largest = max(sizes(job, tmp_path / "undisturbed"))
     run_short_of_space(job, folder, random.Random(attempt).randrange(largest))
     job.check(folder)
@@ -233,7 +233,7 @@ class Broken(Quiet):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("trouble", TROUBLE)
-def test_a_network_in_trouble_is_told_and_then_works(
+def test_a_network_failure_is_reported_and_a_later_attempt_works(
     trouble, mirror, serve, monkeypatch, tmp_path, attempt, capsys
 ):
     chance = random.Random(attempt)
@@ -257,7 +257,7 @@ def test_a_network_in_trouble_is_told_and_then_works(
 
 
 @needs_milvus
-def test_a_database_that_another_process_has_open_is_told(folder, attempt):
+def test_a_database_that_another_process_has_open_is_reported(folder, attempt):
     with Inserting().open(folder):
         is_expected, text = run_in_process(Inserting(), folder)
     assert is_expected

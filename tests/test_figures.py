@@ -36,7 +36,7 @@ def lines_of(axes) -> dict[str, tuple[str, list[float]]]:
     }
 
 
-def test_each_garment_stands_over_its_caption():
+def test_each_garment_is_above_its_caption():
     garments = torch.stack([torch.full((1, 28, 28), value) for value in (0.0, 0.25, 1.0)])
     figure = garment_rows({"some": garments}, {"some": ["black", "dark", "white"]})
     assert figure.subfigs[0].get_suptitle() == "some"
@@ -48,7 +48,7 @@ def test_each_garment_stands_over_its_caption():
         assert shown[caption] == pytest.approx([grey, grey, grey, 1], abs=0.01)
 
 
-def test_a_short_row_is_filled_with_nothing():
+def test_a_short_row_leaves_empty_axes():
     three, one = torch.zeros(3, 1, 28, 28), torch.ones(1, 1, 28, 28)
     _, short = garment_rows({"three": three, "one": one}).subfigs
     assert [axes.axison for axes in short.axes] == [True, False, False]
@@ -135,7 +135,7 @@ def test_costs_are_those_of_the_search_that_is_named():
     }
 
 
-def test_each_rule_stands_where_its_figures_are():
+def test_each_rule_is_drawn_at_its_figures():
     rules = ["likelihood", "euclidean"]
     estimates = {
         ("posterior", "likelihood", "recall@1"): Estimate(0.75),

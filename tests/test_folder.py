@@ -208,9 +208,11 @@ def test_300_mixed_pictures_are_read_and_five_broken_ones_are_listed(mixed, caps
     assert sorted(images.unreadable) == sorted(
         f"b/{name}" for name in ("cut.jpg", "cut.png", "empty.webp", "letter.png", "bomb.png")
     )
-    said = capsys.readouterr().out
-    assert said.startswith("5 of 300 pictures could not be read: 'b/bomb.png' (too many pixels), ")
-    assert len(said.splitlines()) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "5 of 300 pictures could not be read: 'b/bomb.png' (too many pixels), "
+    )
+    assert len(printed.splitlines()) == 1
     assert tree(mixed) == before
 
 
@@ -278,7 +280,7 @@ def test_a_very_long_picture_needs_little_memory():
     )
 
 
-def test_the_border_decides_whether_to_invert_unless_the_caller_does(tmp_path):
+def test_the_border_decides_whether_to_invert_unless_the_caller_chooses(tmp_path):
     (tmp_path / "coats").mkdir()
     for number in range(4):
         save_colour_jpeg(GARMENTS[number], tmp_path / "coats" / str(number))
@@ -641,9 +643,11 @@ def test_many_unreadable_files_make_one_short_line(few, capsys):
     for number in range(1200):
         (few / f"broken {number:04}.png").touch()
     assert len(load_folder(few).unreadable) == 1200
-    said = capsys.readouterr().out
-    assert said.startswith("1,200 of 1,206 pictures could not be read: 'broken 0000.png' (an empty")
-    assert said.endswith(" and 1,195 more.\n")
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "1,200 of 1,206 pictures could not be read: 'broken 0000.png' (an empty"
+    )
+    assert printed.endswith(" and 1,195 more.\n")
 
 
 def test_the_split_depends_on_the_seed_alone(mixed, tmp_path):

@@ -122,14 +122,14 @@ def test_require_raises_unless_the_answer_is_right(capsys):
 def test_what_the_instructors_page_says_is_so():
     page = " ".join((ROOT / "instructors" / "grading.md").read_text(encoding="utf-8").split())
     limits = Limits()
-    for said in (
+    for claim in (
         f"{len(GRADED)} exercises, one point each",
         f"{limits.seconds_per_cell:g} s for a cell, {checking.SECONDS:g} s for a function",
         f"{limits.seconds} s for a notebook",
         f"{limits.memory / 1024**3:g} GiB beyond what",
         f"{limits.file / 1e6:g} MB a file, {limits.folder / 1e6:g} MB and {limits.files} files",
     ):
-        assert said in page, said
+        assert claim in page, claim
     copying = page[page.index("**Copying.**") :]
     named = re.findall(r"\d\.\d", copying[: copying.index("3.1 has one answer")])
     assert sorted(named) == [exercise.id for exercise in VARIED]
@@ -179,7 +179,7 @@ def test_an_assignment_that_is_made_again_keeps_its_secret(course):
     assert (course.facts("exercises-7"), course.released("exercises-7")) == before
 
 
-def test_what_is_no_seed_is_told(capsys):
+def test_an_invalid_seed_is_reported(capsys):
     for text in ("-1", "seven", "1.5", "²"):
         with pytest.raises(SystemExit):
             assignment.main([f"--seed={text}"])
@@ -209,7 +209,7 @@ def filled_in(notebook, answers: dict[str, str], before: str = ""):
     return notebook
 
 
-def test_a_submission_is_cleaned_and_what_was_changed_is_said():
+def test_a_submission_is_cleaned_and_the_changes_are_reported():
     release = source_notebooks(None)["01_vae_math"]
     notebook = filled_in(release, {"1.2": "def my_draw(mean, std, eps):\n    return mean"})
     cells = {name_of(cell): cell for cell in notebook.cells}
@@ -261,7 +261,7 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("", "There is nothing in "),
         ("ada/01_vae_math.ipynb", "expected a folder with an assignment's name, exercises"),
@@ -270,8 +270,8 @@ def test_files_that_are_no_notebooks_count_as_not_handed_in(course, tmp_path):
         ("=1+1/exercises/01_vae_math.ipynb", "expected a folder with a student's name"),
     ],
 )
-def test_a_folder_that_is_laid_out_otherwise_is_told(
-    course, tmp_path, capsys, monkeypatch, path, said
+def test_a_folder_with_another_layout_is_reported(
+    course, tmp_path, capsys, monkeypatch, path, message
 ):
     monkeypatch.setattr(grade, "require_session", lambda: None)
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -279,11 +279,13 @@ def test_a_folder_that_is_laid_out_otherwise_is_told(
         (tmp_path / path).touch()
     assert grade.main([str(tmp_path), "--course", str(course.root)]) == 1
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert "The layout of submissions is FOLDER/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb" in error
 
 
-def test_a_missing_folder_and_a_missing_assignment_are_told(course, tmp_path, capsys, monkeypatch):
+def test_a_missing_folder_and_a_missing_assignment_are_reported(
+    course, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setattr(grade, "require_session", lambda: None)
     assert grade.main([str(tmp_path / "x"), "--course", str(course.root)]) == 1
     assert "There is no folder" in capsys.readouterr().err
@@ -442,8 +444,8 @@ def test_what_a_submission_tries_outside_its_folder_fails_and_earns_nothing(tmp_
     assert list(tmp_path.iterdir()) == [victim]
     assert (after.st_mode, after.st_mtime) == (before.st_mode, before.st_mtime)
     for number, (name, (_, error)) in enumerate(OUTSIDE.items(), start=2):
-        said = [line for line in judgement.remarks if line.startswith(f"cell {number} raised ")]
-        assert [line.split()[3].rstrip(":") for line in said] == [error], name
+        raised = [line for line in judgement.remarks if line.startswith(f"cell {number} raised ")]
+        assert [line.split()[3].rstrip(":") for line in raised] == [error], name
     assert len(judgement.remarks) == len(OUTSIDE)
     status = {id: verdict.status for id, verdict in judgement.verdicts.items()}
     assert status == {"1.1": "not tried yet", "1.2": "right", "1.3": "not yet"}
@@ -476,9 +478,9 @@ def test_a_cell_that_ends_its_process_costs_no_other_cell_its_points():
     cells = [SETUP, *(code for code, _ in ENDINGS.values()), *SOLUTIONS.values()]
     limits = Limits(seconds_per_cell=8)
     judgement = judge(cells, FIRST, 5, limits)
-    for number, (name, (_, said)) in enumerate(ENDINGS.items(), start=2):
+    for number, (name, (_, remark)) in enumerate(ENDINGS.items(), start=2):
         line = next(line for line in judgement.remarks if line.startswith(f"cell {number}: "))
-        assert said in line, name
+        assert remark in line, name
     assert {verdict.status for verdict in judgement.verdicts.values()} == {"right"}
 
 

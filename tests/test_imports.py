@@ -72,7 +72,7 @@ def test_the_library_never_imports_the_course():
     assert found == {}
 
 
-def test_a_circle_is_found():
+def test_a_circular_import_is_detected():
     with pytest.raises(graphlib.CycleError):
         tuple(graphlib.TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
 

@@ -61,7 +61,7 @@ def test_the_guide_has_the_sections_of_its_notebook_and_their_minutes_add_up(pat
 @parametrize_notebooks()
 def test_every_figure_has_its_point_in_its_section(path):
     parts = re.split(guide.HEADING, text_of(path))[1:]
-    said = [
+    points = [
         (section, int(number), words)
         for section, body in zip(parts[::4], parts[3::4], strict=True)
         for number, words in re.findall(
@@ -69,15 +69,15 @@ def test_every_figure_has_its_point_in_its_section(path):
         )
     ]
     figures = guide.figures_of(path)
-    assert [number for _, number, _ in said] == list(range(1, len(figures) + 1))
-    for (section, _, words), (place, alt) in zip(said, figures, strict=True):
+    assert [number for _, number, _ in points] == list(range(1, len(figures) + 1))
+    for (section, _, words), (place, alt) in zip(points, figures, strict=True):
         assert section == place
         assert alt.startswith(words), f"{words!r} does not begin {alt!r}"
         assert len(words) >= 12
 
 
 @parametrize_notebooks()
-def test_it_takes_up_what_was_believed(path):
+def test_the_guide_uses_the_answers_of_the_prediction_cells(path):
     if "Asked in 64097" in path.read_text(encoding="utf-8"):
         assert "Asked in 64097" in text_of(path)
     assert "## Board notes" in text_of(path)
@@ -128,14 +128,14 @@ def test_what_is_computed_is_up_to_date(path, name, stored):
 
 
 @parametrize_notebooks()
-def test_the_run_times_are_those_of_the_sections_that_there_are(path):
+def test_the_run_times_belong_to_existing_sections(path):
     times = run_times.load()[path.stem]
     assert set(times["sections"]) - set(guide.EVERYWHERE) <= set(guide.sections_of(path))
     assert sum(times["sections"].values()) == pytest.approx(times["total"], abs=1)
     assert "torch" in times["machine"]
 
 
-def test_filling_changes_nothing_but_the_blocks_and_names_a_block_that_it_does_not_know():
+def test_filling_changes_only_the_blocks_and_names_an_unknown_block():
     path = guide.FOLDER / "02_training.md"
     text = "before\n<!-- generated: quiz key -->\nstale\n<!-- end -->\nafter\n"
     filled = guide.filled(path, text)
@@ -147,7 +147,7 @@ def test_filling_changes_nothing_but_the_blocks_and_names_a_block_that_it_does_n
         guide.filled(path, text.replace("quiz key", "quiz keys"))
 
 
-def test_the_key_is_the_computed_one():
+def test_the_answer_key_is_the_computed_one():
     key = guide.quiz_key(guide.FOLDER / "02_training.md", "")
     assert re.findall(r"\*\*(\w\) .+?)\*\*: right\.", key) == [
         "c) β = 784",
@@ -174,7 +174,7 @@ def test_the_positions_to_paste_and_the_board_sheet_are_up_to_date(seen):
 
 
 @pytest.mark.parametrize("name", guide.positions.DATA_SETS)
-def test_the_positions_teach_what_the_guide_says(seen, name):
+def test_the_positions_show_what_the_guide_claims(seen, name):
     sight = {place: each[name] for place, each in seen.items()}
     for place in ("middle", "garment", "narrow", "wide", "disagreement"):
         assert sight[place].answer.familiar, place
@@ -302,7 +302,7 @@ def test_the_second_run_changes_one_argument_of_one_cell():
     assert [cell.source for cell in after[len(before) :]] == list(sample_report.ADDED.values())
 
 
-def test_the_figures_of_the_sample_report_bear_what_its_text_and_its_marks_say():
+def test_the_figures_of_the_sample_report_support_its_text_and_its_marks():
     # with a picture, Euclidean distance leads in kind and colour; more pictures show no difference
     for name in ("kind", "colour"):
         lead = line_of("first", "differences", f"likelihood minus Euclidean, {name}:")
@@ -348,7 +348,7 @@ def tables(plan: Path) -> list[tuple[int, list[list[str]]]]:
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda path: path.stem)
-def test_the_clock_of_a_plan_is_right(plan):
+def test_the_times_in_a_plan_add_up(plan):
     assert tables(plan)
     for promised, rows in tables(plan):
         clock = 0
@@ -359,7 +359,7 @@ def test_the_clock_of_a_plan_is_right(plan):
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda path: path.stem)
-def test_a_plan_names_sections_that_there_are(plan):
+def test_a_plan_names_existing_sections(plan):
     for _, rows in tables(plan):
         for _, minutes, _, where in rows:
             for name, section in re.findall(r"\]\((\S+)\) \*(.+)\*", where):
@@ -370,7 +370,7 @@ def test_a_plan_names_sections_that_there_are(plan):
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
-def test_what_is_left_out_when_late_is_there_to_be_left_out(path):
+def test_the_sections_to_leave_out_when_late_exist(path):
     headings = [
         re.sub(r"^\d\. ", "", line.lstrip("# "))
         for notebook in NOTEBOOKS

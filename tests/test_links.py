@@ -62,7 +62,7 @@ def test_links_lead_somewhere(path):
     assert dead_ends(markdown(path), path) == []
 
 
-def test_the_check_sees_what_is_broken(tmp_path):
+def test_the_check_finds_broken_links(tmp_path):
     page, other = tmp_path / "page.md", tmp_path / "other.md"
     other.write_text("# What σ says, and why\n", encoding="utf-8")
     page.write_text(
@@ -86,7 +86,7 @@ def status(address: str) -> int:
 
 
 @pytest.mark.slow
-def test_other_hosts_know_our_links():
+def test_external_links_can_be_reached():
     addresses = {link for path in PAGES for link in links(markdown(path)) if "://" in link}
     assert addresses
     try:

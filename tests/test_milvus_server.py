@@ -38,8 +38,8 @@ def fill(folder: Path) -> None:
     first, started = time.perf_counter() - started, time.perf_counter()
     again = index.insert(progress=False)
     seconds = [first, time.perf_counter() - started]
-    told = {"name": index.collection, "sent": sent, "again": again, "seconds": seconds}
-    print(json.dumps(told | {"recall": index.verify_recall(at_least=0)}))
+    results = {"name": index.collection, "sent": sent, "again": again, "seconds": seconds}
+    print(json.dumps(results | {"recall": index.verify_recall(at_least=0)}))
 
 
 def ask(folder: Path, name: str) -> None:
@@ -66,12 +66,12 @@ def ask(folder: Path, name: str) -> None:
         "bare": median_of(bare, len(z)),
     }
     version = index.client.get_server_version()
-    told = {"errors": errors, "milliseconds": times, "version": version, "repr": repr(single)}
-    torch.save({"found": pairs, "told": json.dumps(told)}, folder / "found.pt")
+    results = {"errors": errors, "milliseconds": times, "version": version, "repr": repr(single)}
+    torch.save({"found": pairs, "results": json.dumps(results)}, folder / "found.pt")
 
 
 def error_of(uri: str, token: str) -> str:
-    """Return what is said of a connection that fails."""
+    """Return the error message of a connection that fails."""
     with pytest.raises(ConnectionError) as caught:
         connect(uri, token)
     return str(caught.value)
@@ -105,9 +105,9 @@ def main(folder: Path) -> None:
     server.wait(PATIENCE)
     server = milvus_server.start(folder / "server")
     third = subprocess.run(filling, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE)
-    told = third.stdout.splitlines()[-1]
-    (folder / "filled.json").write_text(told, encoding="utf-8")
-    name = json.loads(told)["name"]
+    results = third.stdout.splitlines()[-1]
+    (folder / "filled.json").write_text(results, encoding="utf-8")
+    name = json.loads(results)["name"]
     subprocess.run([*COMMAND, "ask", folder, name], check=True, timeout=PATIENCE)
     server.kill()
 
@@ -144,16 +144,16 @@ def test_a_server_that_was_killed_answers_a_process_without_posteriors(
     assert scores.equal(expected.scores)
     assert (probabilities >= (1 - 1e-12) * expected.probabilities).all()
     assert single[0].equal(exact.search(z[0], k=1).indices)
-    told = json.loads(answers["told"])
-    assert told["repr"].endswith("probabilities are upper bounds)")
-    token, address = told["errors"]
+    results = json.loads(answers["results"])
+    assert results["repr"].endswith("probabilities are upper bounds)")
+    token, address = results["errors"]
     assert token.startswith(f"token: no connection to {URI} (auth check failure")
     assert address.startswith("uri: no connection to http://127.0.0.1:1 (failed to connect")
-    ours, bare = (told["milliseconds"][name] for name in ("search", "bare"))
+    ours, bare = (results["milliseconds"][name] for name in ("search", "bare"))
     first, again = filled["seconds"]
     record_property(
         "note",
-        f"Milvus {told['version']}: one query {ours:.1f} ms, a bare search {bare:.1f} ms; "
+        f"Milvus {results['version']}: one query {ours:.1f} ms, a bare search {bare:.1f} ms; "
         f"filling {first:.0f} s, again {again:.1f} s",
     )
 

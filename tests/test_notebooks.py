@@ -61,7 +61,7 @@ def test_it_was_executed_in_order_without_error(path):
 
 
 @parametrize_notebooks()
-def test_what_is_stored_is_clean(path):
+def test_stored_outputs_are_clean(path):
     text = path.read_text(encoding="utf-8")
     notebook = read(path)
     assert cleaned(nbformat.reads(text, as_version=4)) == notebook
@@ -88,7 +88,7 @@ def test_cells_are_short_and_no_statement_hides_its_value(path):
 
 
 @parametrize_notebooks()
-def test_the_parts_that_every_notebook_has(path):
+def test_every_notebook_has_the_required_parts(path):
     notebook = read(path)
     text = prose(notebook)
     title, promise = notebook.cells[0].source.split("\n\n")[:2]
@@ -222,7 +222,7 @@ def test_the_scores_printed_in_notebook_04_are_those_of_scipy():
         assert float(tenth) == pytest.approx(scores[9], abs=0.051)
 
 
-def test_notebook_06_passes_over_the_database_where_it_is_missing(monkeypatch, capsys, index):
+def test_notebook_06_skips_the_database_if_it_is_not_installed(monkeypatch, capsys, index):
     original = builtins.__import__
 
     def missing(name, *rest, **more):

@@ -27,7 +27,7 @@ def index(vae, images):
     return PosteriorIndex(encode_dataset(vae, images.train_images))
 
 
-def test_a_picture_of_the_wardrobe_finds_itself_by_every_rule(vae, index, images):
+def test_a_picture_of_the_wardrobe_is_its_own_nearest_by_every_rule(vae, index, images):
     rules = ("likelihood", "euclidean", "mahalanobis", "scaled-euclidean")
     for row in (0, 7, 49):
         found = search_picture(vae, index, images, images.train_files[row], k=3, rules=rules)
@@ -95,7 +95,7 @@ def test_drawn_garments_keep_their_factors(vae, drawn, tmp_path):
     assert len(smaller) == len(index)
 
 
-def test_the_measured_wardrobe_in_colour_is_answered_in_kind_and_colour(tmp_path):
+def test_the_measured_colour_wardrobe_reaches_the_required_kind_and_colour(tmp_path):
     measured = load_color_wardrobe()
     for share in measured["by chance"].values():
         assert share < 0.2

@@ -30,7 +30,7 @@ EXPECTED = {
 }
 
 
-def test_a_second_pass_leaves_out_only_what_it_would_repeat():
+def test_the_second_pass_leaves_out_only_repetitions():
     assert notebooks_of("strict-fashion-mnist") == notebook_paths()
     second = notebooks_of("solved-drawn")
     for path in notebook_paths():
@@ -41,7 +41,7 @@ def test_a_second_pass_leaves_out_only_what_it_would_repeat():
 
 
 @pytest.mark.slow
-def test_each_mode_notices_what_it_promises(tmp_path):
+def test_each_mode_detects_what_it_promises(tmp_path):
     printed = nbformat.v4.new_output("stream", name="stdout", text="another text\n")
     sources = {
         CHECK: [],

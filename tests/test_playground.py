@@ -114,7 +114,7 @@ def test_the_sheets_hold_every_garment_without_loss(playground_folder, manifest,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", DIMS)
-def test_its_presets_are_what_they_say(manifest, playground_models, latent_dim):
+def test_its_presets_keep_their_promise(manifest, playground_models, latent_dim):
     index = playground_models[latent_dim].index
     presets = {each["id"]: each["z"] for each in manifest["models"][str(latent_dim)]["presets"]}
     disagree, far = presets["disagree"], presets["far"]

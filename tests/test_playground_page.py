@@ -336,7 +336,7 @@ def test_a_garment_is_drawn_with_the_mouse(page):
     page.get_by_role("button", name="Remove").click()
 
 
-def test_a_challenge_is_met_by_hand_only(chromium, address):
+def test_a_challenge_can_only_be_met_by_hand(chromium, address):
     page = open_page(chromium, address)
     page.get_by_role("tab", name="Challenges").click()
     visit(page, link([4.9, -4.9, 4.9, -4.9, 4.9, -4.9, 4.9, -4.9, 4.9, -4.9]))
@@ -377,7 +377,7 @@ def test_a_tour_is_made_and_taken(page, chromium, address):
     visitor.close()
 
 
-def test_a_finger_explains_first_and_goes_there_with_the_second_tap(chromium, address, model):
+def test_the_first_tap_explains_a_garment_and_the_second_goes_to_its_z(chromium, address, model):
     page = open_page(chromium, address, link(Z), viewport=PHONE, has_touch=True, is_mobile=True)
     garment = row(page, 1)[2]
     tile = page.locator("#row-1 .tile").nth(2)
@@ -433,7 +433,7 @@ def test_nothing_scrolls_sideways_and_a_laptop_shows_it_all(page, view):
     assert rows["y"] + rows["height"] <= WIDE["height"]
 
 
-def test_nothing_was_asked_from_elsewhere_and_nothing_complained(page):
+def test_no_request_left_this_machine_and_the_console_has_no_error(page):
     assert page.watch.elsewhere == []
     assert page.watch.complaints == []
 
@@ -477,7 +477,7 @@ def test_it_works_offline_once_it_has_been_loaded(chromium, address, model):
     page.close()
 
 
-def test_how_long_it_takes(chromium, address, record_property):
+def test_the_time_of_a_move_is_reported(chromium, address, record_property):
     page = chromium.new_page(viewport=WIDE)
     page.goto(address)
     page.wait_for_selector(LOADED)

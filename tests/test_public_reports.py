@@ -309,7 +309,7 @@ def test_images_without_pictures_are_inspected_or_refused(few):
         inspect_images(nothing)
 
 
-def test_what_would_leave_nothing_is_refused_and_the_error_names_the_argument(vae, small, few):
+def test_an_argument_that_would_leave_no_image_is_named(vae, small, few):
     everything = list(range(len(small)))
     with pytest.raises(ValueError, match="garments: expected at least one garment to stay"):
         remove_garments(small, few, everything)
@@ -438,7 +438,7 @@ def test_another_default_device_changes_no_answer(vae, small, cells, few, tmp_pa
         assert repr(found[name]) == repr(answer), name
 
 
-def test_a_tensor_is_no_picture_file_and_the_error_names_the_function_for_tensors(vae, small, few):
+def test_a_tensor_in_place_of_a_picture_file_is_refused_with_advice(vae, small, few):
     for picture in (few.test_images[0], few.test_images[0, 0].numpy(), [[0]]):
         for work in (
             lambda picture: search_picture(vae, small, few, picture),

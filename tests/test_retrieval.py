@@ -488,7 +488,7 @@ def test_probabilities_are_a_softmax_over_all_garments(seed):
 
 
 @pytest.mark.parametrize("spread", [0.5, 3.0, 30.0])
-def test_what_is_left_out_of_the_sum_is_negligible(spread, index):
+def test_the_part_left_out_of_the_sum_is_negligible(spread, index):
     z = spread * torch.randn(40, 10, generator=torch.Generator().manual_seed(1))
     everyone = index.posteriors.log_prob(z).softmax(dim=1)
     found = index.search(z, k=10)
@@ -615,13 +615,13 @@ def test_any_array_of_floats_is_searched_or_refused(z):
 
 
 @pytest.mark.parametrize("z", [[1e39] * 4, [1e200] * 4, torch.full((4,), 2e6)])
-def test_a_z_beyond_all_sense_is_refused(z):
+def test_an_absurdly_large_z_is_refused(z):
     with pytest.raises(ValueError, match="z: expected numbers within"):
         PosteriorIndex(wardrobe(0)).search(z)
 
 
 @pytest.mark.parametrize("z", [[1j] * 4, torch.zeros(4, dtype=torch.complex64), [10**400] * 4])
-def test_what_is_not_real_numbers_is_refused(z):
+def test_a_z_that_is_not_real_is_refused(z):
     with pytest.raises(TypeError, match="z: expected numbers of shape"):
         PosteriorIndex(wardrobe(0)).search(z)
 
@@ -644,7 +644,7 @@ def test_z_comes_in_many_forms():
     assert index.search(rows).indices.equal(expected.expand(2, 10))
 
 
-def test_what_the_caller_does_afterwards_changes_nothing():
+def test_later_changes_to_the_arguments_change_nothing():
     mean, std, z = torch.zeros(3, 2), torch.ones(3, 2), torch.zeros(2, dtype=torch.float64)
     index = PosteriorIndex(mean=mean, std=std)
     found = index.search(z, k=3)

@@ -10,6 +10,6 @@ def test_the_reference_describes_every_ranking():
 
 
 def test_no_two_rules_look_or_read_alike():
-    for told in ("title", "color", "summary"):
-        values = [getattr(rule, told) for rule in RULES.values()]
+    for field in ("title", "color", "summary"):
+        values = [getattr(rule, field) for rule in RULES.values()]
         assert len(set(values)) == len(RULES), values

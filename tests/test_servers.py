@@ -115,7 +115,7 @@ def test_an_environment_that_cannot_be_written_to_keeps_its_settings(
     assert len(started) == 1
 
 
-def test_ctrl_c_is_left_to_the_server(monkeypatch):
+def test_the_server_handles_ctrl_c(monkeypatch):
     """JupyterLab asks whether to stop: the command waits for its answer, however often it takes."""
     answers = iter([KeyboardInterrupt, KeyboardInterrupt, 3])
 
@@ -192,7 +192,7 @@ def test_nodelay_is_set_where_the_websocket_supports_it(monkeypatch, handler):
     assert asked == ([True] if handler else [])
 
 
-def test_a_missing_browser_is_told_how_to_get(monkeypatch):
+def test_if_no_browser_is_found_the_message_says_how_to_install_one(monkeypatch):
     pytest.importorskip("playwright")
     from vae_course.quality import browser
 
@@ -337,7 +337,7 @@ def test_the_app_starts_nothing_for_a_visitor(app, page):
 
 
 @pytest.mark.slow
-def test_the_app_takes_no_template_from_a_visitor(app, tmp_path):
+def test_the_app_accepts_no_template_from_a_visitor(app, tmp_path):
     """A template is code that the server runs; Voilà 0.5.8 took one from anywhere on the disk."""
     template = tmp_path / "voila" / "templates" / "theirs"
     template.mkdir(parents=True)

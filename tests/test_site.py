@@ -213,7 +213,7 @@ def test_a_quiz_is_answered_by_keys_and_code_fits_and_can_be_copied(chromium, ad
 
 
 @pytest.mark.slow
-def test_a_search_from_the_disk_says_what_it_cannot_do(chromium, site):
+def test_a_search_from_the_disk_says_that_it_needs_a_server(chromium, site):
     page = open_page(chromium, f"{site.as_uri()}/search.html?q=Mahalanobis", site.as_uri())
     page.locator("#search-results li").nth(3).wait_for()
     page.get_by_text("the search lists pages without excerpts").wait_for()
@@ -375,7 +375,7 @@ def test_long_text_is_cut_into_slides_and_what_belongs_together_stays():
     assert slides.pages(led)[-1][-2:] == led[-2:]
 
 
-def test_links_off_the_site_become_text():
+def test_links_to_pages_outside_the_site_become_text():
     kept = "[b](notebooks/00_start_here.ipynb) [c](https://a.b) [d](nowhere) ![e](docs/bench.png)"
     assert without_dead_links(f"[a](LICENSE) {kept}", ROOT) == f"a {kept}"
 

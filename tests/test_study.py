@@ -44,7 +44,7 @@ def test_it_writes_mean_and_spread_of_every_figure(small, capsys):
     assert "drawn, beta 4, seed 1" in capsys.readouterr().out
 
 
-def test_what_was_done_is_not_done_again(small, monkeypatch):
+def test_finished_parts_are_not_repeated(small, monkeypatch):
     small.main([])
     before = small.STUDY.read_text()
     for name in ("trained", "evaluate"):
@@ -53,7 +53,7 @@ def test_what_was_done_is_not_done_again(small, monkeypatch):
     assert small.STUDY.read_text() == before
 
 
-def test_interrupted_it_goes_on_with_what_is_missing(small, monkeypatch, capsys):
+def test_an_interrupted_study_continues_with_the_missing_parts(small, monkeypatch, capsys):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 

@@ -18,6 +18,6 @@ ROOT = Path(__file__).parents[1]
     ],
     ids=" ".join,
 )
-def test_the_tool_has_nothing_to_say(tool):
+def test_the_tool_reports_nothing(tool):
     result = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -196,7 +196,7 @@ def test_ctrl_c_stops_everything_and_the_model_keeps_what_it_learned(few):
     assert not weights(vae).equal(weights(new_vae()))
 
 
-def test_ctrl_c_ends_one_training_alone_on_demand(few):
+def test_ctrl_c_ends_only_one_training_on_request(few):
     vae = new_vae()
     StopsAfter(vae.encoder, calls=6)  # 3 steps and 1 validation batch to an epoch
     history = fit(vae, few, epochs=5, progress=False, on_interrupt="return")
@@ -391,7 +391,7 @@ def test_a_last_step_that_diverges_is_an_error_and_leaves_no_nan_behind(few, tmp
 
 
 @pytest.mark.parametrize("state", ["exp_avg", "exp_avg_sq"])
-def test_a_checkpoint_is_never_written_that_could_not_be_read(few, tmp_path, monkeypatch, state):
+def test_a_checkpoint_that_could_not_be_read_is_never_written(few, tmp_path, monkeypatch, state):
     step = torch.optim.Adam.step
 
     def overflown(optimizer, *arguments):

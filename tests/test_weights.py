@@ -146,7 +146,7 @@ def with_replaced_layer() -> VAE:
         (lambda: torch.nn.Linear(2, 2), TypeError, "expected a VAE, got Linear"),
     ],
 )
-def test_what_load_vae_would_refuse_is_refused_before_the_old_file_is_touched(
+def test_save_vae_refuses_what_load_vae_would_refuse_and_keeps_the_old_file(
     saved, make, error, message
 ):
     _, path = saved
@@ -253,7 +253,7 @@ def test_pretrained_weights_take_less_than_20_megabytes():
     assert sum(file.stat().st_size for file in weights_module.PRETRAINED.iterdir()) < 20e6
 
 
-def test_other_pretrained_weights_are_refused_by_name():
+def test_unknown_pretrained_weights_are_refused_with_the_known_names():
     with pytest.raises(ValueError, match="there are drawn-d10, drawn-d2, fashion-mnist-d10"):
         load_pretrained("fashion-mnist", latent_dim=7)
     with pytest.raises(ValueError, match="'mnist-d10'"):

@@ -62,7 +62,7 @@ def test_the_other_remedies_cost_recall_nearby(result):
     assert far(result, "five round trips").low > far(result, "likelihood, round trip").value
 
 
-def test_far_away_a_few_hubs_answer_and_the_softmax_is_sure(result):
+def test_far_away_a_few_hubs_answer_and_the_softmax_is_overconfident(result):
     shares = [result["uniform 5", rule, "share of ten"].value for rule in ("likelihood", "gate")]
     assert shares[0] > 2 * shares[1]
     assert result["uniform 5", "likelihood", "probability@1"].value > 0.9

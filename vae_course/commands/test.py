@@ -36,7 +36,7 @@ NBVAL = (
     "-p",
     "no:cacheprovider",
 )
-WORKERS = 3  # on two cores, since tests of browsers and servers often wait
+WORKERS = 4  # on two cores, since tests of browsers, servers and kernels often wait
 DATA = re.compile(r"\bload_(images|pretrained)\b")  # how a notebook gets the course's data
 SLOWEST = 12  # files listed after `test --all`
 

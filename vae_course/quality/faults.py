@@ -23,7 +23,7 @@ def table(report: Path) -> str:
     losses: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     for case in ElementTree.parse(report).iter("testcase"):
-        # test_killed_the_next_start_works[7-saving]: the seventh time, with the job saving
+        # test_after_a_kill_the_next_start_works[7-saving]: the seventh time, with the job saving
         name = re.sub(r"\[\d+-?|\[|\]", " ", case.get("name", "")).strip()
         name = name.removeprefix("test_").replace("_", " ")
         if case.find("skipped") is not None:
