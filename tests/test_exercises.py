@@ -71,6 +71,13 @@ def test_its_solution_is_right(exercise):
     assert line.startswith(f"Exercise {exercise.id}: right. {exercise.verified}")
 
 
+@pytest.mark.parametrize("seed", [393, *range(20)])  # training once diverged for seed 393
+def test_the_small_vae_trains_without_diverging(seed):
+    step = EXERCISES["2.3"]
+    losses_and_weights = step.expected(step.draw_cases(seed))[0]
+    assert np.abs(losses_and_weights).max() < 50
+
+
 @pytest.mark.parametrize(("exercise", "mistake"), MISTAKES)
 def test_a_known_mistake_gets_its_own_diagnosis(exercise, mistake):
     for _ in range(3):  # on fresh inputs each time

@@ -254,9 +254,13 @@ def after_three_steps(
 
 
 def step_cases(generator: Generator) -> list[Case]:
-    """Three batches of six pictures, with random weights and noise."""
+    """Three batches of six pictures, with random weights and noise.
+
+    The encoder's weights lie in [−0.4, 0.4], so that σ is at most e^1.6. With wider ones the
+    training diverged for about one seed in 1,700.
+    """
     x = (uniform(generator, 3, 6, 1, 2, 2) > 0.5).double()
-    weights = 0.5 * normal(generator, 4, 4), normal(generator, 2, 4)
+    weights = 0.8 * uniform(generator, 4, 4) - 0.4, normal(generator, 2, 4)
     return [Case("the example", (*weights, x, normal(generator, 3, 6, 2)))]
 
 

@@ -1,8 +1,9 @@
 """`course.py faults`: repeat the fault tests many times. CI runs this command once a week.
 
 The command repeats each fault of tests/test_faults.py (a process killed at a random moment, a full
-disk, a broken network) 20 times, tries thousands of bad inputs, and prints a table of losses. Then
-it runs every notebook three times, with one thread and with two, and compares the printed text.
+disk, a broken network) 20 times. It tries thousands of bad inputs, and hundreds of new examples of
+each property that the tests state, and prints a table of failures. Then it runs every notebook
+three times, with one thread and with two, and compares the printed text.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     RESULTS.mkdir(exist_ok=True)
     options = ["--dist", "load", f"--times={chosen.times}", f"--examples={chosen.examples}"]
     faults = run_pytest("faults", "tests/test_faults.py", *options)
-    inputs = run_pytest("bad-input", "tests/test_bad_input.py", *options)
+    inputs = run_pytest("inputs", "tests", "-m", "hypothesis", *options)
     for _, report in (faults, inputs):
         if report.exists():
             print(table(report), "\n")
