@@ -421,6 +421,26 @@ def test_a_collection_with_other_contents_is_detected(few, tmp_path):
 
 @needs_milvus
 @pytest.mark.slow
+def test_waiting_ends_if_the_index_does_not_grow_and_goes_on_later(few, tmp_path, monkeypatch):
+    pending = iter([3000, 1000, 1000, 1000, 1000])
+    with contextlib.closing(MilvusIndex(few, tmp_path / "wardrobe.db")) as engine:
+        describe = engine.client.describe_index
+
+        def stalled(*arguments):
+            return describe(*arguments) | {"pending_index_rows": next(pending, 0)}
+
+        monkeypatch.setattr(engine.client, "describe_index", stalled)
+        monkeypatch.setattr("vae_lib.engines.milvus_index.PATIENCE", 0.3)
+        with pytest.raises(TimeoutError, match=r"none of the last 1000 garments .* insert.. again"):
+            engine.insert(progress=False)
+        pending = iter([500, 200])
+        assert engine.insert(progress=False) == 0
+        assert next(pending, None) is None, "the second call waits for the index, too"
+        assert engine.verify_recall(at_least=0.999) >= 0.999
+
+
+@needs_milvus
+@pytest.mark.slow
 def test_if_the_cells_hold_too_few_garments_all_cells_are_searched(few, tmp_path):
     with contextlib.closing(
         MilvusIndex(few, tmp_path / "wardrobe.db", kind="IVF_FLAT", cells=32, nprobe=1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import time
 import uuid
@@ -24,6 +25,7 @@ KINDS = ("FLAT", "IVF_FLAT")
 CONSISTENCY = ("Strong", "Session", "Bounded")
 LARGEST_ANSWER = 16_384  # the largest number of garments that Milvus returns for one query
 ALL_CELLS = 65_536  # the largest nprobe that Milvus accepts
+PATIENCE = 600.0  # seconds to wait for a server whose index does not grow
 FIELD, POSTERIOR = "lifted", "posterior"  # the vector, and the 2d numbers of μ and σ
 
 
@@ -269,6 +271,7 @@ class MilvusIndex:
             The number of garments sent.
 
         Raises:
+            TimeoutError: the server has not indexed another garment for ten minutes.
             ValueError: float32 cannot hold a garment's lifted vector.
         """
         posteriors, sent = self.exact.posteriors, 0
@@ -284,14 +287,27 @@ class MilvusIndex:
                 sent += len(rows)
                 bar.update(part.stop - bar.n)
             bar.update(self.size - bar.n)
-        if sent:
+        if sent or self._pending():  # the last call may have stopped while it waited
             self._finish()
         return sent
+
+    def _pending(self) -> int:
+        """Return how many garments the server has stored but not indexed yet."""
+        return self.client.describe_index(self.collection, FIELD).get("pending_index_rows", 0)
 
     def _finish(self) -> None:
         """Wait for the final index, then load it in place of the interim one."""
         self.client.flush(self.collection)
-        while self.client.describe_index(self.collection, FIELD).get("pending_index_rows"):
+        fewest, changed = math.inf, time.monotonic()
+        while pending := self._pending():
+            if pending < fewest:
+                fewest, changed = pending, time.monotonic()
+            elif time.monotonic() - changed > PATIENCE:
+                raise TimeoutError(
+                    f"{self.collection}: the server has indexed none of the last {pending} "
+                    f"garments for {PATIENCE:.0f} s. All garments are stored: look into the "
+                    "server's log, then call insert() again"
+                )
             time.sleep(0.2)
         self.client.release_collection(self.collection)
         self.client.load_collection(self.collection)
