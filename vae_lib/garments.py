@@ -175,15 +175,13 @@ def _trouser(pen, brightness, width, length, pattern, period, waist, hem) -> Arr
     crotch, belt = mix(7.0, 13.0, waist), mix(3.6, 5.8, width)
     hip = belt + 0.8
     outer = curve(pen.y, (top, belt), (7, hip), (ankle, hip + mix(-1.2, 2.4, hem)))
-    inner = np.where(
-        crotch > pen.y, -9, curve(pen.y, (crotch, 0.2), (crotch + 3, 1.1), (ankle, 1.6))
-    )
+    gap = curve(pen.y, (crotch, 0.2), (crotch + 3, 1.1), (ankle, 1.6))
+    inner = np.where(crotch > pen.y, -9, gap)
     crease = pen.aside - curve(pen.y, (top, belt / 2), (ankle, outer / 2 + 0.7))
     cloth = pen.cloth(brightness, hip) * (1.08 - 0.025 * crease**2)
     cloth = cloth * stripes(pattern, period, 1.4 * crease)
-    canvas = pen.paint(
-        0.0, overlap(outer - pen.aside, pen.aside - inner, pen.y - top, ankle - pen.y), cloth
-    )
+    legs = overlap(outer - pen.aside, pen.aside - inner, pen.y - top, ankle - pen.y)
+    canvas = pen.paint(0.0, legs, cloth)
     canvas = pen.darken(canvas, 0.4 - np.abs(pen.y - top - 2.2), 0.5)
     canvas = pen.darken(canvas, overlap(0.2 - np.abs(pen.x), crotch - pen.y, pen.y - top - 2), 0.6)
     pocket, _ = pen.limb((belt - 1.8, top + 2.5), (hip, top + 5.5), 0.3, 0.3, pen.aside)
@@ -259,17 +257,15 @@ def _shirt(pen, brightness, width, length, pattern, period, sleeve_width, neckli
     sleeve, along = pen.sleeve(shoulder, top, wrist, radius)
     canvas = pen.paint(0.0, sleeve, np.where(along > 0.87, 1.1 * plain, 0.92 * cloth))
     canvas = pen.paint(canvas, pen.torso(top, tails, side, 2.6, 0.8), cloth, 0.6)
-    canvas = pen.paint(
-        canvas, overlap(1.3 - pen.aside, pen.y - top - 2, tails - pen.y), 1.1 * plain, 0.5
-    )
+    placket = overlap(1.3 - pen.aside, pen.y - top - 2, tails - pen.y)
+    canvas = pen.paint(canvas, placket, 1.1 * plain, 0.5)
     buttons = 2.5 * np.cos(np.pi / 2 * (pen.y - top - 5.4)) - 2.0
     canvas = pen.darken(canvas, overlap(0.6 - pen.aside, buttons, pen.y - top - 3), 0.8)
     tip = top - 1 + mix(3.0, 6.5, neckline)
     collar, _ = pen.limb((1.8, top - 1), (2.9, tip), 1.9, 0.4, pen.aside)
     canvas = pen.paint(canvas, collar, 1.15 * plain, 0.6)
-    return pen.darken(
-        canvas, overlap(2.0 - pen.aside - 0.8 * (pen.y - top + 0.6), pen.y - top + 1.4), 0.75
-    )
+    opening = overlap(2.0 - pen.aside - 0.8 * (pen.y - top + 0.6), pen.y - top + 1.4)
+    return pen.darken(canvas, opening, 0.75)
 
 
 # Shoes stand on the `ground`, from `tip` on the left to `back` on the right.
@@ -283,9 +279,8 @@ def _sandal(pen, brightness, length, heel, shaft, toe, strap) -> Array:
     leather, radius = pen.cloth(brightness, 20), mix(0.55, 1.2, strap)
     post, _ = pen.limb((back - 1.8, rear + 0.5), (back - 2.4, ground), 1.5, 0.9)
     canvas = pen.paint(0.0, post, 0.8 * leather)
-    canvas = pen.paint(
-        canvas, overlap(pen.y - sole, sole + 1.6 - pen.y, pen.x - tip, back - pen.x), leather
-    )
+    slab = overlap(pen.y - sole, sole + 1.6 - pen.y, pen.x - tip, back - pen.x)
+    canvas = pen.paint(canvas, slab, leather)
     front, box, ankle = tip + 0.24 * size, mix(2.5, 5.0, toe), mix(4.5, 8.5, shaft)
     over_toes = overlap(pen.ring((front, floor), 0.17 * size, box, radius), sole - pen.y)
     canvas = pen.paint(canvas, over_toes, leather)
@@ -310,9 +305,8 @@ def _sneaker(pen, brightness, length, pattern, period, heel, shaft, toe) -> Arra
         (back - 0.5, tongue - 0.5),
     )
     leather = pen.cloth(brightness, 20) * (1.05 - 0.02 * (sole - pen.y))
-    upper = overlap(
-        pen.y - sole + curve(pen.x, *outline), sole - pen.y, pen.x - tip, back - 0.4 - pen.x
-    )
+    below_outline = pen.y - sole + curve(pen.x, *outline)
+    upper = overlap(below_outline, sole - pen.y, pen.x - tip, back - 0.4 - pen.x)
     canvas = pen.paint(0.0, upper, leather * stripes(pattern, period, pen.x + 0.5 * pen.y))
     for place in (0.36, 0.45, 0.54):
         eyelet = tip + place * size
@@ -328,16 +322,12 @@ def _ankle_boot(pen, brightness, width, length, heel, shaft, toe) -> Array:
     ground, tip, back = 25.5, mix(-8.5, -13.2, length), 10.5
     size, lift, top = back - tip, mix(1.0, 5.0, heel), mix(10.0, 3.5, shaft)
     sole = ground - 1.0 - curve(pen.x, (tip + 0.4 * size, 0), (tip + 0.75 * size, lift))
-    leather, box, ankle = (
-        pen.cloth(brightness, 20),
-        mix(2.5, 5.5, toe),
-        back - mix(6.5, 10.5, width),
-    )
+    leather, box = pen.cloth(brightness, 20), mix(2.5, 5.5, toe)
+    ankle = back - mix(6.5, 10.5, width)
     rise = np.minimum(11 + lift, ground - 1.5 - top)  # not above the shaft
     instep = ((tip - 0.5, 0.0), (tip + 4, box), (ankle - 3, box + 1), (ankle + 2, rise))
-    foot = overlap(
-        pen.y - ground + 1 + curve(pen.x, *instep), sole - pen.y, pen.x - tip, back - pen.x
-    )
+    below_instep = pen.y - ground + 1 + curve(pen.x, *instep)
+    foot = overlap(below_instep, sole - pen.y, pen.x - tip, back - pen.x)
     front, rear = ankle + 0.1 * (pen.y - top), back - 0.8 + 0.6 * np.cos(0.3 * (pen.y - 12))
     leg = overlap(pen.x - front, rear - pen.x, pen.y - top, sole - pen.y)
     block = overlap(pen.x - back + 4.2, back - pen.x - 0.2, pen.y - sole, ground - pen.y)
