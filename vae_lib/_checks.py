@@ -50,8 +50,7 @@ def require_number(name: str, value: Any, least: float = 0.0, most: float = LARG
         TypeError: value is not a real number.
         ValueError: value is out of range or NaN.
     """
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    require(name, value, numbers.Real, "a number")
     if not least <= float(value) <= most:  # false for NaN, too
         raise ValueError(f"{name}: expected a number from {least:g} to {most:g}, got {value!r}")
     return float(value)

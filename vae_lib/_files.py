@@ -9,6 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from vae_lib._checks import require
+
 
 def as_path(path: str | os.PathLike, name: str = "path") -> Path:
     """Return the one spelling under which a path is tested and used: `~` is expanded.
@@ -20,8 +22,7 @@ def as_path(path: str | os.PathLike, name: str = "path") -> Path:
     Raises:
         TypeError: path is neither a string nor a path.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name}: expected a string or a path, got {type(path).__name__}")
+    require(name, path, (str, os.PathLike), "a string or a path")
     return Path(os.path.expanduser(path))
 
 

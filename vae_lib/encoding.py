@@ -34,8 +34,7 @@ def encode_dataset(vae: LatentModel, x: Tensor | Iterable[Tensor]) -> Posteriors
         ValueError: there is no image, or images have the wrong shape or range.
     """
     require_model(vae, "encode", "latent_dim", "image_shape")
-    if not isinstance(x, Iterable):
-        raise TypeError(f"x: expected a tensor or batches of images, got {type(x).__name__}")
+    require("x", x, Iterable, "a tensor or batches of images")
     device = device_of(vae)
     means, stds = [], []
     with evaluation_mode(vae), one_thread():

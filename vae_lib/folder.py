@@ -222,10 +222,8 @@ def split(
     garment stays in training.
 
     Raises:
-        ValueError: there are fewer than two garments, or the seed is below 0.
+        ValueError: there are fewer than two garments.
     """
-    if seed < 0:
-        raise ValueError(f"seed: expected at least 0, got {seed}")
     if len(labels) < 2:
         raise ValueError(
             f"path: expected at least 2 pictures, to train and to test, got {len(labels)}"

@@ -163,8 +163,7 @@ class PosteriorIndex:
             if mean is None or std is None:
                 raise TypeError("mean and std: expected both, got one of them")
             posteriors = Posteriors(mean, std)
-        if not isinstance(posteriors, Posteriors):
-            raise TypeError(f"posteriors: expected Posteriors, got {type(posteriors).__name__}")
+        require("posteriors", posteriors, Posteriors, "Posteriors")
         self.posteriors = posteriors
 
     def __len__(self) -> int:
