@@ -728,7 +728,7 @@ def test_a_latent_plane_has_a_map(drawn):
     )
     explorer = Explorer(vae, index, few)
     assert explorer.plane.value.count('class="vae-plane"') == 2
-    for rule in plane.RULES:
+    for rule in plane.MAPPED:
         picture = plane.winners_map(index, few, rule)
         colors = plane.class_colors(10)
         for row, column in ((0, 0), (20, 70), (45, 45), (80, 10)):

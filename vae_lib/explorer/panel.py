@@ -61,7 +61,7 @@ class Panel:
 
         Args:
             explorer: whose methods are called when a person does something.
-            kl_per_dimension: what the encoder spends on each dimension, in nats.
+            kl_per_dimension: the KL of each dimension, in nats.
             unused: which dimensions are dead.
         """
         self._showing = False
@@ -229,7 +229,9 @@ class Panel:
         for number, line in enumerate(lines):
             line.add_class("vae-line")
             if number in (0, half):
-                line.add_class("vae-ends")  # the first of a column also names the ends
+                line.add_class(
+                    "vae-ends"
+                )  # the first line of a column also shows the ends of the scale
         grid = widgets.GridBox(lines)
         grid.layout.grid_auto_flow = "column"
         grid.layout.grid_template_rows = f"repeat({half}, auto)"

@@ -14,7 +14,7 @@ from vae_lib.figures import RULE_COLORS, RULE_NAMES
 from vae_lib.retrieval import PosteriorIndex
 
 CELLS = 90  # along each side
-RULES = ("likelihood", "euclidean")
+MAPPED = ("likelihood", "euclidean")
 
 
 def class_colors(count: int) -> Tensor:
@@ -40,7 +40,7 @@ def winners_map(index: PosteriorIndex, images: Images, rule: str) -> Tensor:
 
 
 def map_html(index: PosteriorIndex, images: Images) -> str:
-    """Return a map for each of `RULES`, and a legend; explorer.js puts z on it and takes clicks."""
+    """Return the maps of `MAPPED`, and a legend; explorer.js puts z on them and takes clicks."""
     maps = "".join(
         f'<figure><div class="vae-plane" data-low="{AS_Z.low}" data-high="{AS_Z.high}" '
         f'style="--rule: {RULE_COLORS[rule]}" title="Click or drag to move z.">'
@@ -48,7 +48,7 @@ def map_html(index: PosteriorIndex, images: Images) -> str:
         f'alt="Map of z1 and z2, coloured by the class that is nearest by {RULE_NAMES[rule]}">'
         '<span class="vae-ellipse"></span><span class="vae-here"></span></div>'
         f"<figcaption>who wins by {RULE_NAMES[rule]}</figcaption></figure>"
-        for rule in RULES
+        for rule in MAPPED
     )
     colors = map(to_hex, class_colors(len(images.class_names)).tolist())
     legend = "".join(

@@ -56,19 +56,17 @@ class Caption:
 
 def captions(neighbors: Neighbors, images: Images) -> list[Caption]:
     """Return a caption for each garment of a row."""
-    scores, unit = neighbors.scores.tolist(), RULES[neighbors.rule].unit
-    # a large number has one digit less, because ten captions have to fit side by side
-    if unit == "distance":
-        texts = [(unit, number(score, 2 if score < 10 else 1), "") for score in scores]
-    else:
-        texts = [(unit, number(score, 1 if score > -1000 else 0), "") for score in scores]
+    unit, probabilities = RULES[neighbors.rule].unit, [""] * len(neighbors)
     if neighbors.probabilities is not None:
-        shares = map(percent, neighbors.probabilities.tolist())
-        texts = [(*text[:2], f"p {share}") for text, share in zip(texts, shares, strict=True)]
-    return [
-        Caption(garment, images.class_names[images.train_labels[garment]], *text)
-        for garment, text in zip(neighbors.indices.tolist(), texts, strict=True)
-    ]
+        probabilities = [f"p {percent(p)}" for p in neighbors.probabilities.tolist()]
+    found = zip(neighbors.indices.tolist(), neighbors.scores.tolist(), probabilities, strict=True)
+    row = []
+    for garment, score, probability in found:
+        # a large number has one digit less, because ten captions have to fit side by side
+        digits = 1 + (score < 10) if unit == "distance" else int(score > -1000)
+        name = images.class_names[images.train_labels[garment]]
+        row.append(Caption(garment, name, unit, number(score, digits), probability))
+    return row
 
 
 def title(rule: str, answer: Answer) -> str:
@@ -170,11 +168,8 @@ def _item(caption: Caption, shared: int | None, pictures: Thumbnails, marks: str
     name, class_name = pictures.name(caption.garment), html.escape(caption.class_name)
     badge = f'<span class="vae-badge" aria-hidden="true">{shared}</span>' if shared else ""
     alt = html.escape(name + (f", shared, {shared}" if shared else ""))
-    probability = (
-        f'<br><span class="vae-p">{html.escape(caption.probability)}</span>'
-        if caption.probability
-        else ""
-    )
+    p = html.escape(caption.probability)
+    probability = f'<br><span class="vae-p">{p}</span>' if p else ""
     return (
         f'<li data-garment="{caption.garment}"{" class=vae-shared" if shared else ""} '
         f'title="{html.escape(name)}">'

@@ -28,7 +28,7 @@ class Answer:
     """The search results for one z: the rows of neighbors, and the nearest garment's distance."""
 
     neighbors: dict[str, Neighbors]  # by rule, in the order of the rows
-    searched: dict[str, Tensor]  # by rule, the z [d] that was ranked: of some, a round trip's
+    searched: dict[str, Tensor]  # by rule, the z [d] of the search: as given, or after a round trip
     mahalanobis2: float  # the smallest to any garment
     familiar_below: float  # the χ² quantile that it is compared with
 
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def shared(self) -> dict[int, int]:
-        """The garments that are in every row, with their place in the first row; none for one."""
+        """For each garment in every row its place in the first; empty if there is only one row."""
         first, *others = [neighbors.indices.tolist() for neighbors in self.neighbors.values()]
         places = enumerate(first, 1)
         return {g: place for place, g in places if others and all(g in row for row in others)}
@@ -78,7 +78,7 @@ def score_parts(
 
     Args:
         index: the index that was searched.
-        z: the code that was ranked, [d].
+        z: the code of the search, [d].
         neighbors: the answer for z, [k].
         rule: one of ROW_RULES.
     """

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vae_lib.data import Images
 from vae_lib.explorer.rows import captions, title
+from vae_lib.explorer.scale import AS_Z
 from vae_lib.explorer.state import Answer
 from vae_lib.figures import RULE_COLORS, STYLE, draw_garment
 
@@ -18,7 +19,6 @@ MOST_BARS = 16
 @plt.style.context(STYLE)
 def static_figure(
     z: Mapping[str, float],
-    limit: float,
     decoded: Tensor,
     answer: Answer,
     images: Images,
@@ -28,9 +28,8 @@ def static_figure(
 
     Args:
         z: each number under its name, in the order of the sliders, the strongest first.
-        limit: the bars run from −limit to limit.
         decoded: the picture of z, [C, H, W].
-        answer: what the index says of z.
+        answer: the search results for z.
         images: the pictures in the rows.
         messages: sentences below the bars.
     """
@@ -42,7 +41,7 @@ def static_figure(
     names, values = list(z)[:MOST_BARS], list(z.values())[:MOST_BARS]
     bars.barh(names[::-1], values[::-1], color="#808080")
     bars.axvline(0, color="#404040", linewidth=0.8)
-    bars.set(xlim=(-limit, limit), title="z, as the sliders stand, the strongest first")
+    bars.set(xlim=(AS_Z.low, AS_Z.high), title="z, as the sliders stand, the strongest first")
     bars.set_xlabel("\n".join(messages), loc="left", labelpad=6)
     draw_garment(picture, decoded, "decoded from z")
     for rule, row in zip(answer.neighbors, rows, strict=True):

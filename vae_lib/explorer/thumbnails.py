@@ -49,7 +49,7 @@ class Thumbnails:
             try:
                 photograph = open_picture(files[garment], side=LONGEST // 4)
             except ValueError:
-                pass  # the file is gone since: what the model saw of it is still here
+                pass  # the file was removed meanwhile: show what the model saw instead
             else:
                 photograph.thumbnail((LONGEST, LONGEST))
                 buffer = io.BytesIO()

@@ -212,10 +212,8 @@ class Explorer(widgets.VBox):
     def draw_from_posterior(self) -> None:
         """Draw z from the posterior of a garment that is itself drawn at random."""
         garment = self._random_garment()
-        q = self._index.posteriors
-        eps = torch.randn(self._vae.latent_dim, generator=self._generator, device="cpu")
-        z = q.mean[garment].cpu() + q.std[garment].cpu() * eps
-        self._go(z, f"Drawn from q(z|x) of {self._name(garment)}.")
+        z = self._index.posteriors[garment].sample(self._generator)
+        self._go(z, f"Drawn from q(z|x) of {self._pictures.name(garment)}.")
 
     def draw_uniformly(self) -> None:
         """Set every slider to a uniform draw; on percentile sliders, z is a draw from the prior."""
@@ -230,10 +228,8 @@ class Explorer(widgets.VBox):
         """Set z to the mean of one garment's posterior; of a random one by default."""
         if garment is None:
             garment = self._random_garment()
-        require_int("garment", garment, least=0)
-        if garment >= len(self._index):
-            raise ValueError(f"garment: expected 0 to {len(self._index) - 1}, got {garment}")
-        self._go(self._index.posteriors.mean[garment], f"The μ of {self._name(garment)}.")
+        garment = require_int("garment", garment, 0, len(self._index) - 1)
+        self._go(self._index.posteriors.mean[garment], f"The μ of {self._pictures.name(garment)}.")
 
     def go_round(self) -> None:
         """Go to the round trip of z: decode it, encode the picture, take the mean."""
@@ -250,14 +246,11 @@ class Explorer(widgets.VBox):
 
     def go_far_but_certain(self) -> None:
         """Go to a z far from all garments for which one garment still has p near 100 %."""
-        z = presets.far_but_certain(self._index, AS_Z.high, self._generator)
+        z = presets.far_but_certain(self._index, self._generator)
         self._go(z, "p compares garments with each other: one may be certain, and yet be far.")
 
     def _random_garment(self) -> int:
         return int(torch.randint(len(self._index), (), generator=self._generator, device="cpu"))
-
-    def _name(self, garment: int) -> str:
-        return self._pictures.name(garment)
 
     def slider_moved(self, j: int, place: float) -> None:
         """Take a new place on the scale of one dimension, from a slider or a box."""
@@ -354,7 +347,6 @@ class Explorer(widgets.VBox):
         """Return the explorer as a figure."""
         return static_figure(
             {f"z{j + 1}": self._z[j] for j in self.panel.order},
-            AS_Z.high,
             self.decoded,
             self.answer,
             self._images,
