@@ -16,7 +16,7 @@ from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
 from vae_lib.latent_model import LatentModel, require_model
 from vae_lib.pixels import as_unit_interval
-from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, roundtrip_search, search_by
+from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, search_by
 from vae_lib.rules import RANKINGS
 
 AT_ONCE = 250  # pictures per block; with 60,000 garments a block of distances takes 60 MB
@@ -80,12 +80,10 @@ def _by(wardrobe: Wardrobe, z: Tensor, k: int, rule: str) -> Neighbors:
     return search_by(wardrobe.vae, wardrobe.index, z, k, rule)
 
 
-def _returned(wardrobe: Wardrobe, z: Tensor, k: int, ranking: str) -> Neighbors:
-    return roundtrip_search(wardrobe.vae, wardrobe.index, z, k, ranking)
-
-
-def _moved(wardrobe: Wardrobe, z: Tensor, k: int, move: Move) -> Neighbors:
-    return wardrobe.index.search(move(wardrobe, z), k)
+def _moved(
+    wardrobe: Wardrobe, z: Tensor, k: int, move: Move, rule: str = "likelihood"
+) -> Neighbors:
+    return wardrobe.index.search(move(wardrobe, z), k, rule)
 
 
 @torch.no_grad()
@@ -130,7 +128,10 @@ def _gate_then_decode(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
 
 RULES: dict[str, Rule] = {
     **{ranking: partial(_by, rule=ranking) for ranking in RANKINGS},
-    **{f"{ranking}, round trip": partial(_returned, ranking=ranking) for ranking in RANKINGS},
+    **{
+        f"{ranking}, round trip": partial(_moved, move=there_and_back, rule=ranking)
+        for ranking in RANKINGS
+    },
     "gate": partial(_by, rule="gate"),
     "shortened": partial(_moved, move=shorten),
     "boxed": partial(_moved, move=into_box),
