@@ -13,12 +13,15 @@ from torch import Tensor
 
 from vae_lib._checks import require_int
 from vae_lib.encoding import encode_dataset
+from vae_lib.engines.optional import import_optional
 from vae_lib.pictures import Preparation, as_garment, open_picture
 from vae_lib.posteriors import Posteriors, as_queries, is_single
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
 
 CONNECT_SECONDS = 120  # a busy machine starts the workers slowly
-Images = Callable[[], Tensor | Iterable[Tensor]]  # reads images [N, C, H, W], or batches of them
+ImageReader = Callable[
+    [], Tensor | Iterable[Tensor]
+]  # returns images [N, C, H, W], or batches of them
 
 
 def local_client(workers: int = 2) -> Any:
@@ -33,11 +36,7 @@ def local_client(workers: int = 2) -> Any:
     Raises:
         ModuleNotFoundError: distributed is not installed; the message says how to install it.
     """
-    try:
-        import distributed
-    except ModuleNotFoundError as error:
-        advice = "run `pip install distributed`"
-        raise ModuleNotFoundError(f"distributed is not installed: {advice}") from error
+    distributed = import_optional("distributed", "distributed")
     cluster = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -95,7 +94,7 @@ class DaskIndex:
         self._parts = [client.submit(_index, part, self.rms_std) for part in parts]
 
     @classmethod
-    def from_images(cls, client: Any, vae: Any, parts: Sequence[Images]) -> "DaskIndex":
+    def from_images(cls, client: Any, vae: Any, parts: Sequence[ImageReader]) -> "DaskIndex":
         """Encode images on the workers, which read them themselves.
 
         Args:
@@ -178,11 +177,12 @@ def _fresh(client: Any, function: Callable, *arguments: Any) -> Any:
 
 
 def _itself(value: Any) -> Any:
+    """Return the value: if a worker dies, Dask computes results again, but not scattered data."""
     return value
 
 
-def _encode(vae: Any, images: Images) -> Posteriors:
-    return encode_dataset(vae, images())
+def _encode(vae: Any, read: ImageReader) -> Posteriors:
+    return encode_dataset(vae, read())
 
 
 def _facts(posteriors: Posteriors) -> tuple[int, Tensor]:

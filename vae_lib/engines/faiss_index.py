@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vae_lib._checks import require_int
 from vae_lib._files import load_tensors, save_tensors
+from vae_lib.engines.optional import import_optional
 from vae_lib.engines.recall import draws, recall
 from vae_lib.lifted import SPARE, Lifting, rerank
 from vae_lib.posteriors import Posteriors, as_queries, posteriors_from
@@ -28,12 +29,7 @@ Cells = Int64[Tensor, " garment"]  # the number of the cell that each garment is
 
 def import_faiss() -> Any:
     """Import FAISS, or raise a ModuleNotFoundError that says how to install it."""
-    try:
-        import faiss
-    except ModuleNotFoundError as error:
-        advice = "run `pip install faiss-cpu`"
-        raise ModuleNotFoundError(f"FAISS is not installed: {advice}") from error
-    return faiss
+    return import_optional("faiss", "faiss-cpu")
 
 
 class FaissIndex:

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lib._checks import require_int
+from vae_lib._checks import require_int, require_one_of
+from vae_lib.engines.optional import import_optional
 from vae_lib.engines.recall import RecallError, draws, recall
 from vae_lib.lifted import SPARE, Lifting, rank
 from vae_lib.posteriors import Posteriors, as_queries, is_single
@@ -31,14 +32,8 @@ FIELD, POSTERIOR = "lifted", "posterior"  # the vector, and the 2d numbers of μ
 
 def import_pymilvus() -> Any:
     """Import Milvus's client, or raise a ModuleNotFoundError that says how to install it."""
-    try:
-        import pymilvus
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "pymilvus is not installed: run `pip install 'pymilvus[milvus-lite]'`, which brings an "
-            "embedded database, too"
-        ) from error
-    return pymilvus
+    # the extra brings the embedded database
+    return import_optional("pymilvus", "'pymilvus[milvus-lite]'")
 
 
 def connect(uri: str | os.PathLike, token: str = "") -> Any:
@@ -117,8 +112,7 @@ class MilvusIndex:
             ValueError: another kind or consistency, or a collection that was made with another
                 kind.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+        require_one_of("kind", KINDS, kind)
         self.exact = PosteriorIndex(posteriors)
         self.lifting = Lifting(posteriors)
         self.size = len(posteriors)
@@ -171,9 +165,7 @@ class MilvusIndex:
     def _connect(
         self, uri: str | os.PathLike, token: str, name: str, nprobe: int, consistency: str
     ) -> None:
-        if consistency not in CONSISTENCY:
-            expected = ", ".join(CONSISTENCY)
-            raise ValueError(f"consistency: expected one of {expected}, got {consistency!r}")
+        require_one_of("consistency", CONSISTENCY, consistency)
         self.nprobe = require_int("nprobe", nprobe, least=1)
         self.consistency = consistency
         self.collection = name
@@ -325,8 +317,7 @@ class MilvusIndex:
             TypeError: z does not consist of real numbers, or k is not an integer.
             ValueError: z or k is not valid.
         """
-        if not 1 <= require_int("k", k, least=0) <= self.size:
-            raise ValueError(f"k: expected 1 to {self.size} (the number of garments), got {k}")
+        k = require_int("k", k, 1, self.size)
         wanted = min(k + SPARE, self.size)
         if wanted > LARGEST_ANSWER:
             raise ValueError(f"k: expected up to {LARGEST_ANSWER - SPARE}, got {k}")
