@@ -119,8 +119,8 @@ def test_as_unit_interval():
     assert as_unit_interval(x.double() / 255).dtype == torch.float32
     for bad, message in [
         (torch.zeros(2, 28, 28), r"expected images of shape \[B, 1, 28, 28\], got \[2, 28, 28\]"),
-        (torch.full((1, 1, 28, 28), 1.5), r"pixels in \[0, 1\]"),
-        (torch.full((1, 1, 28, 28), float("nan")), "NaN"),
+        (whole.view(1, 1, 28, 28).float(), r"pixels in \[0, 1\], got 0 to 255"),
+        (torch.full((1, 1, 28, 28), float("nan")), "got nan to nan"),
     ]:
         with pytest.raises(ValueError, match=message):
             as_unit_interval(bad, (1, 28, 28))

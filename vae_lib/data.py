@@ -150,7 +150,8 @@ def load_images(
     if source not in SOURCES:
         return load_folder(_existing(source), seed=seed, size=size, color=color)
     if source == "fashion-mnist" and how != GREY_28:
-        raise ValueError("size, color: expected 28 and False for Fashion-MNIST, got others")
+        got = f"{how.size} and {how.color}; only source='drawn' has others"
+        raise ValueError(f"size, color: expected 28 and False for Fashion-MNIST, got {got}")
     if source == "drawn" or how != GREY_28:
         return _drawn(seed, how)
     root = Path(os.path.expanduser(root)) if root is not None else default_root()

@@ -32,5 +32,6 @@ def as_unit_interval(
     if x.dtype == torch.uint8:
         return x.to(torch.float32) / 255
     if x.numel() and not ((x >= 0) & (x <= 1)).all():  # false for NaN, too
-        raise ValueError("x: expected pixels in [0, 1], got some outside it (or NaN)")
+        least, most = x.min().item(), x.max().item()
+        raise ValueError(f"x: expected pixels in [0, 1], got {least:.3g} to {most:.3g}")
     return x.to(torch.float32)

@@ -98,7 +98,7 @@ def average_share(shares: Float[Tensor, " query"]) -> Estimate:
     """
     values = shares.double().numpy()
     if len(values) < 2 or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("shares: expected at least 2 numbers in [0, 1], got others")
+        raise ValueError(f"shares: expected at least 2 numbers in [0, 1], got {shares!r:.80}")
     mean = float(values.mean())
     if (values == values[0]).all():
         sure = rate(torch.arange(len(values), device="cpu") < round(mean * len(values)))
