@@ -17,7 +17,7 @@ from vae_lib.retrieval import PosteriorIndex, best_of
 
 SPARE = 8  # candidates beyond k, because float32 may swap garments with almost equal scores
 CHUNK = 100_000  # garments lifted at a time
-LARGEST = 1e22  # times the square of the largest z, a larger number could overflow in float32
+LARGEST = 1e22  # of a garment's numbers: with z² up to 1e12, their products fit in float32
 
 
 class Lifting:

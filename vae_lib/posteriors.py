@@ -136,7 +136,7 @@ class Posteriors:
     def log_prob(self, z: object) -> Float[Tensor, "query garment"]:
         """Return log q(z|x) of every z under every garment's posterior, in nats, float64 [Q, N].
 
-        Σᵢ [ −(zᵢ − μᵢ)² / (2σᵢ²) − log σᵢ − ½ log 2π ]. z: [d] or [Q, d]; errors as `as_queries`.
+        Σⱼ [ −(zⱼ − μⱼ)² / (2σⱼ²) − log σⱼ − ½ log 2π ]. z: [d] or [Q, d]; errors as `as_queries`.
         """
         return -0.5 * self.mahalanobis2(z) - self.log_normalizer
 

@@ -60,7 +60,7 @@ def load_vae(path: str | os.PathLike) -> VAE:
             that its header describes.
     """
     tensors, facts = load_tensors(path, KIND)
-    # files of the first edition give only latent_dim, and all pixels were Bernoulli for a while
+    # the values for older files, whose headers lack some of these entries
     texts = {"image_shape": "[1, 28, 28]", "architecture": '"mlp"', "hidden": json.dumps(HIDDEN)}
     texts["pixels"] = '"bernoulli"'
     try:
