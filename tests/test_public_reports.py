@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Bernoulli, Normal
 
 from vae_lib import (
     VAE,
@@ -340,6 +341,58 @@ def test_models_of_every_type_answer(small, few, dtype):
     assert len(found.neighbors["likelihood"]) == 10
     table = evaluate(Wardrobe(vae, small, few), 3, 0, ["gate"], progress=False)
     assert all(torch.tensor(each.value).isfinite() for each in table.estimates.values())
+
+
+class Foreign(torch.nn.Module):
+    """A model of somebody else: its layers take only tensors of their own type."""
+
+    latent_dim, image_shape = 10, (1, 28, 28)
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down, self.up = torch.nn.Linear(784, 20), torch.nn.Linear(10, 784)
+
+    def encode(self, x):
+        mean, log_std = self.down(x.flatten(1)).chunk(2, dim=1)
+        return Normal(mean, log_std.exp())
+
+    def decode(self, z):
+        return self.up(z).sigmoid().view(-1, 1, 28, 28)
+
+    def likelihood(self, z):
+        return Bernoulli(self.decode(z), validate_args=False)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_foreign_model_of_every_type_answers_as_in_float32(few, dtype):
+    """Each function gives the model images and codes in the type of its weights."""
+    answers = []
+    for model in (Foreign(), Foreign().to(dtype)):
+        index = PosteriorIndex(encode_dataset(model, few.train_images))
+        wardrobe, z = Wardrobe(model, index, few), torch.linspace(-4, 4, 20).view(2, 10)
+        rules = ["decoder", "pixel-nearest", "nearest decode", "likelihood, round trip", "gate"]
+        answers.append(
+            [
+                index.posteriors.mean,
+                roundtrip(model, z),
+                gated_search(model, index, z).scores,
+                elbo(model, few.test_images, eps=torch.ones(20, 10)).elbo,
+                Explorer(model, index, few).decoded,
+                evaluate(wardrobe, 3, 0, rules, progress=False).values[
+                    "prior", "nearest decode", "pixel distance"
+                ],
+            ]
+        )
+    for in_float32, found in zip(*answers, strict=True):
+        expected = in_float32.detach().double()
+        difference = (found.detach().double() - expected).abs().max()
+        assert difference <= (1e-5 if dtype == torch.float64 else 0.02) * expected.abs().max()
+    x = few.test_images[:3]  # the noise of these functions depends on the type
+    assert importance_weighted_bound(model, x, 3).isfinite().all()
+    assert importance_moments(model, x, 9).mean.isfinite().all()
+    assert torch.tensor(permutation_loss(model, x)).isfinite().all()
+    assert mean_terms(model, x).elbo.isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", TYPES)

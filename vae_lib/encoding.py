@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vae_lib._checks import is_plain, require
-from vae_lib.latent_model import LatentModel, device_of, evaluation_mode, require_model
+from vae_lib.latent_model import LatentModel, evaluation_mode, like_weights, require_model
 from vae_lib.pixels import as_unit_interval
 from vae_lib.posteriors import Posteriors
 from vae_lib.threads import one_thread
@@ -35,14 +35,14 @@ def encode_dataset(vae: LatentModel, x: Tensor | Iterable[Tensor]) -> Posteriors
     """
     require_model(vae, "encode", "latent_dim", "image_shape")
     require("x", x, Iterable, "a tensor or batches of images")
-    device = device_of(vae)
     means, stds = [], []
     with evaluation_mode(vae), one_thread():
         for batch in [x] if isinstance(x, Tensor) else x:
             require("x", batch, Tensor, "a tensor of images or batches of them")
             splits = batch.dim() and is_plain(batch)
             for chunk in batch.split(IMAGES_AT_ONCE) if splits else [batch]:
-                q = vae.encode(as_unit_interval(chunk, vae.image_shape).to(device))
+                pixels = as_unit_interval(chunk, vae.image_shape)
+                q = vae.encode(like_weights(vae, pixels))
                 if q.mean.shape != (len(chunk), vae.latent_dim):
                     raise ValueError(
                         f"vae: expected encode to return a Normal of shape [{len(chunk)}, "

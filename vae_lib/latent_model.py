@@ -123,8 +123,26 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def device_of(model: object) -> torch.device | None:
     """Return the device of a model's parameters; None for a model without parameters."""
-    first = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    first = _first_parameter(model)
     return None if first is None else first.device
+
+
+def like_weights(model: object, x: Tensor) -> Tensor:
+    """Return x on the device and in the float type of a model's first parameter.
+
+    A model without parameters gets x as it is.
+    """
+    first = _first_parameter(model)
+    return x if first is None else x.to(first)
+
+
+def pictures_of(model: LatentModel, z: Float[Tensor, "batch latent"]) -> Tensor:
+    """Decode z with a model of any float type; return the pictures in float32, [B, C, H, W]."""
+    return model.decode(like_weights(model, z)).float()
+
+
+def _first_parameter(model: object) -> nn.Parameter | None:
+    return next(model.parameters(), None) if isinstance(model, nn.Module) else None
 
 
 @contextlib.contextmanager
@@ -231,7 +249,7 @@ class AdaptedModel(nn.Module):
 
     def encode(self, x: Tensor) -> Normal:
         """Return q(z|x) with `mean` and `stddev` of shape [B, d]; x: [B, C, H, W] in [0, 1]."""
-        found = self._functions[0](self._like_weights(as_unit_interval(x, self.image_shape)))
+        found = self._functions[0](like_weights(self, as_unit_interval(x, self.image_shape)))
         match found:
             case Distribution():
                 mean, width, spread = found.mean, found.stddev, "std"
@@ -261,7 +279,7 @@ class AdaptedModel(nn.Module):
     def decode(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch c h w"]:
         """Return pictures [B, C, H, W] with pixels in [0, 1]; z: [B, d]."""
         require_codes(z, self.latent_dim)
-        pictures = self._functions[1](self._like_weights(z).reshape(-1, *self.latent_shape))
+        pictures = self._functions[1](like_weights(self, z).reshape(-1, *self.latent_shape))
         require("decode", pictures, Tensor, "it to return a tensor of pictures")
         shape = (len(z), *self.image_shape)
         if pictures.shape not in (shape, (len(z), math.prod(self.image_shape))):
@@ -275,11 +293,6 @@ class AdaptedModel(nn.Module):
                 "[-1, 1] need (x + 1) / 2, logits need a sigmoid, small excesses a clamp(0, 1)"
             )
         return pictures.clamp(0, 1)
-
-    def _like_weights(self, x: Tensor) -> Tensor:
-        """Return x on the device and in the float type of the first parameter."""
-        first = next(self.parameters(), None)
-        return x if first is None else x.to(first)
 
     def extra_repr(self) -> str:
         return f"latent_dim={self.latent_dim}, image_shape={self.image_shape}"

@@ -12,7 +12,13 @@ from torch.distributions import Bernoulli, Normal
 
 from vae_lib._checks import require_int, require_one_of
 from vae_lib.color import ColorNormal
-from vae_lib.latent_model import Shape, as_image_shape, at_least_float32, require_codes
+from vae_lib.latent_model import (
+    Shape,
+    as_image_shape,
+    at_least_float32,
+    like_weights,
+    require_codes,
+)
 from vae_lib.pixels import as_unit_interval
 
 ARCHITECTURES = ("auto", "mlp", "conv")
@@ -90,7 +96,7 @@ class VAE(nn.Module):
             TypeError: x is not a tensor of uint8 or floats.
             ValueError: x has another shape than `image_shape`, or pixels outside [0, 1] or NaN.
         """
-        pixels = as_unit_interval(x, self.image_shape).to(next(self.parameters()))
+        pixels = like_weights(self, as_unit_interval(x, self.image_shape))
         if self.architecture == "mlp":
             pixels = pixels.flatten(start_dim=1)
         # `fit` may run the layers in bfloat16, which is too coarse for mean and variance
@@ -111,7 +117,7 @@ class VAE(nn.Module):
             ValueError: z has another shape.
         """
         require_codes(z, self.latent_dim)
-        logits = at_least_float32(self.decoder(z.to(next(self.parameters()))))
+        logits = at_least_float32(self.decoder(like_weights(self, z)))
         logits = logits.view(-1, *self.image_shape)
         if self.pixels == "gaussian":
             return ColorNormal(torch.sigmoid(logits))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from vae_lib._checks import is_plain, require, require_int
-from vae_lib.latent_model import ModelWithLikelihood, device_of, require_model
+from vae_lib.latent_model import ModelWithLikelihood, device_of, like_weights, require_model
 
 
 class ElboTerms(NamedTuple):
@@ -73,7 +73,7 @@ def encode_images(vae: ModelWithLikelihood, x: Tensor) -> tuple[Normal, Tensor]:
         raise TypeError(f"x: expected a dense tensor of images, got {x.layout} on {x.device}")
     x = x.to(device_of(vae))
     x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x
-    q = vae.encode(x)
+    q = vae.encode(like_weights(vae, x))
     if q.mean.dim() != 2 or len(q.mean) != len(x):
         expected = f"encode to return a Normal of shape [{len(x)}, d]"
         got = f"{list(q.mean.shape)}; flatten the latent codes, or wrap the model in vae_lib.adapt"
@@ -124,7 +124,7 @@ def elbo(
     if eps.shape != q.mean.shape or not is_plain(eps):
         raise ValueError(f"eps: expected shape {list(q.mean.shape)}, got {list(eps.shape)}")
     z = q.mean + q.stddev * eps.to(q.mean)
-    reconstruction = log_prob_of_image(vae.likelihood(z), x)
+    reconstruction = log_prob_of_image(vae.likelihood(like_weights(vae, z)), x)
     kl_per_dimension = kl_to_prior(q)
     kl = kl_per_dimension.sum(dim=1)
     return ElboTerms(reconstruction - kl, reconstruction, kl, kl_per_dimension)
@@ -164,7 +164,7 @@ def importance_weighted_bound(
     log_weights = []
     for _ in range(samples):  # one at a time: K copies of the images need not fit into memory
         z = q.mean + q.stddev * draw_noise(q, generator)
-        log_weight = log_prob_of_image(vae.likelihood(z), x)
+        log_weight = log_prob_of_image(vae.likelihood(like_weights(vae, z)), x)
         log_weight += (prior.log_prob(z) - q.log_prob(z)).sum(dim=1)
         log_weights.append(log_weight)
     return torch.logsumexp(torch.stack(log_weights), dim=0) - math.log(samples)

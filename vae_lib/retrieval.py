@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from vae_lib._checks import require, require_int, require_number, require_one_of
-from vae_lib.latent_model import LatentModel, device_of, evaluation_mode, require_model
+from vae_lib.latent_model import LatentModel, evaluation_mode, like_weights, require_model
 from vae_lib.posteriors import Posteriors, as_queries, is_single, squared_distances
 from vae_lib.rules import RANKINGS, RULES
 from vae_lib.search import Formula, Searcher, formula_of, searcher_for
@@ -312,9 +312,9 @@ def roundtrip(vae: LatentModel, z: object) -> Float[Tensor, "query latent"]:
         ValueError: z has the wrong width or is not finite.
     """
     require_model(vae, *NEEDED)
-    queries = as_queries(z, vae.latent_dim).float().to(device_of(vae))
+    queries = like_weights(vae, as_queries(z, vae.latent_dim).float())
     with evaluation_mode(vae):
-        return vae.encode(vae.decode(queries)).mean
+        return vae.encode(like_weights(vae, vae.decode(queries))).mean
 
 
 def roundtrip_search(

@@ -24,7 +24,7 @@ from vae_lib.distributed import (
     processes,
     require_same,
 )
-from vae_lib.latent_model import ModelWithLikelihood, evaluation_mode, require_model
+from vae_lib.latent_model import ModelWithLikelihood, evaluation_mode, like_weights, require_model
 from vae_lib.objective import ElboTerms, draw_noise, elbo, encode_images, log_prob_of_image
 from vae_lib.pixels import as_unit_interval
 from vae_lib.progress import progress_bar
@@ -344,11 +344,13 @@ def permutation_loss(vae: ModelWithLikelihood, images: Tensor, seed: int = 0) ->
         z = q.mean + q.stddev * draw_noise(q, generator)
         # each image takes z_j of the one before it in a random order, so none keeps its own
         order = torch.randperm(len(x), generator=generator, device="cpu").to(z.device)
-        intact = log_prob_of_image(vae.likelihood(z), x).sum().item()
+        intact = log_prob_of_image(vae.likelihood(like_weights(vae, z)), x).sum().item()
         losses = []
         for j in range(z.shape[1]):
             shuffled = z.clone()
             shuffled[order, j] = z[order.roll(1), j]
-            shuffled_log_prob = log_prob_of_image(vae.likelihood(shuffled), x).sum().item()
+            shuffled_log_prob = (
+                log_prob_of_image(vae.likelihood(like_weights(vae, shuffled)), x).sum().item()
+            )
             losses.append((intact - shuffled_log_prob) / len(x))
     return losses

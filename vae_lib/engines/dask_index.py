@@ -19,9 +19,7 @@ from vae_lib.posteriors import Posteriors, as_queries, is_single
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
 
 CONNECT_SECONDS = 120  # a busy machine starts the workers slowly
-ImageReader = Callable[
-    [], Tensor | Iterable[Tensor]
-]  # returns images [N, C, H, W], or batches of them
+ImageReader = Callable[[], Tensor | Iterable[Tensor]]  # returns images [N, C, H, W], or batches
 
 
 def local_client(workers: int = 2) -> Any:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from vae_lib._checks import require_int
-from vae_lib.latent_model import ModelWithLikelihood
+from vae_lib.latent_model import ModelWithLikelihood, like_weights
 from vae_lib.objective import draw_noise, encode_images, log_prob_of_image
 from vae_lib.threads import one_thread
 
@@ -77,7 +77,8 @@ def importance_moments(
         for image, mean, std in zip(x, q.mean, widen * q.stddev, strict=True):
             r = Normal(mean, std).expand((samples, len(mean)))
             z = r.mean + r.stddev * draw_noise(r, generator)  # [K, d]
-            log_weights = log_prob_of_image(vae.likelihood(z), image.expand(samples, *image.shape))
+            p = vae.likelihood(like_weights(vae, z))
+            log_weights = log_prob_of_image(p, image.expand(samples, *image.shape))
             log_weights += (prior.log_prob(z) - r.log_prob(z)).sum(dim=1)
             # on the CPU, since not every device has float64
             found.append(_weighted_moments(z.cpu().double(), log_weights.cpu().double()))

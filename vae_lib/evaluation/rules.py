@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli
 from vae_lib._checks import require_one_picture_each
 from vae_lib.data import Images
 from vae_lib.evaluation.measures import decoder_log_probs, squared_pixel_distances
-from vae_lib.latent_model import LatentModel, require_model
+from vae_lib.latent_model import LatentModel, like_weights, pictures_of, require_model
 from vae_lib.pixels import as_unit_interval
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip, search_by
 from vae_lib.rules import RANKINGS
@@ -47,7 +47,7 @@ class Wardrobe:
     def decoded(self) -> Float[Tensor, "garment pixel"]:
         """decode(μ) of every garment: how the model draws it, in [0, 1]."""
         means = self.index.posteriors.mean.split(AT_ONCE)
-        return torch.cat([self.vae.decode(mean).flatten(start_dim=1) for mean in means])
+        return torch.cat([pictures_of(self.vae, mean).flatten(start_dim=1) for mean in means])
 
 
 Move = Callable[[Wardrobe, Tensor], Tensor]  # z [Q, d] -> z [Q, d]
@@ -90,13 +90,13 @@ def _moved(
 def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
     vae: Any = wardrobe.vae  # this rule needs more than a `LatentModel`
     require_model(vae, "likelihood")
-    p, everyone = vae.likelihood(z), wardrobe.pixels
+    p, everyone = vae.likelihood(like_weights(vae, z)), wardrobe.pixels
     if isinstance(p, Bernoulli):
-        logits = p.logits.flatten(start_dim=1)
+        logits = p.logits.float().flatten(start_dim=1)
         parts = [decoder_log_probs(b, everyone).topk(k, dim=1) for b in logits.split(AT_ONCE)]
     else:
         images = everyone.view(-1, *wardrobe.images.image_shape)
-        each = (vae.likelihood(one).log_prob(images) for one in z.split(1))
+        each = (vae.likelihood(like_weights(vae, one)).log_prob(images) for one in z.split(1))
         parts = [log_prob.reshape(1, len(images), -1).sum(2).topk(k, dim=1) for log_prob in each]
     scores, indices = map(torch.cat, zip(*parts, strict=True))
     return Neighbors(indices, scores.double(), "decoder")
@@ -106,7 +106,8 @@ def _decoder(wardrobe: Wardrobe, z: Tensor, k: int) -> Neighbors:
 def _nearest_picture(wardrobe: Wardrobe, z: Tensor, k: int, rule: str) -> Neighbors:
     """Compare decode(z) with every garment's own pixels, or with decode(μ) of every garment."""
     everyone = wardrobe.pixels if rule == "pixel-nearest" else wardrobe.decoded
-    pictures, sizes = wardrobe.vae.decode(z).flatten(start_dim=1), everyone.square().sum(dim=1)
+    pictures = pictures_of(wardrobe.vae, z).flatten(start_dim=1)
+    sizes = everyone.square().sum(dim=1)
     parts = [
         squared_pixel_distances(block, everyone, sizes).topk(k, dim=1, largest=False)
         for block in pictures.split(AT_ONCE)

@@ -19,6 +19,7 @@ from vae_lib.evaluation.measures import (
 )
 from vae_lib.evaluation.queries import Queries, all_sources
 from vae_lib.evaluation.rules import RULES, STANDARD, Wardrobe
+from vae_lib.latent_model import pictures_of
 from vae_lib.progress import progress_bar
 from vae_lib.retrieval import Neighbors
 
@@ -162,7 +163,7 @@ def evaluate(
         for number, (source, draw) in enumerate(sources.items()):
             codes = draw(queries, torch.Generator().manual_seed(seed * 1000 + number))
             with torch.no_grad():
-                pictures = wardrobe.vae.decode(codes.z)
+                pictures = pictures_of(wardrobe.vae, codes.z)
             for rule in rules:
                 found = RULES[rule](wardrobe, codes.z, k)
                 measured = per_query(wardrobe, codes, pictures, found)

@@ -229,9 +229,7 @@ class Panel:
         for number, line in enumerate(lines):
             line.add_class("vae-line")
             if number in (0, half):
-                line.add_class(
-                    "vae-ends"
-                )  # the first line of a column also shows the ends of the scale
+                line.add_class("vae-ends")  # the scale's ends stand above each column
         grid = widgets.GridBox(lines)
         grid.layout.grid_auto_flow = "column"
         grid.layout.grid_template_rows = f"repeat({half}, auto)"

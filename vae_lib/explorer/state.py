@@ -60,13 +60,6 @@ def ask(
     return Answer(neighbors, searched, mahalanobis2, index.familiar_below)
 
 
-def like_weights(model: LatentModel, z: Tensor) -> Tensor:
-    """Return z on the device and in the float type of a model's first parameter."""
-    weights = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    first = next(weights, None)
-    return z.float() if first is None else z.to(first)
-
-
 def score_parts(
     index: PosteriorIndex, z: Tensor, neighbors: Neighbors, rule: str
 ) -> Float[Tensor, "garment latent"]:

@@ -28,7 +28,6 @@ from vae_lib.explorer.state import (
     ROW_RULES,
     Answer,
     ask,
-    like_weights,
     text_to_z,
     unused_dimensions,
     z_to_text,
@@ -36,7 +35,7 @@ from vae_lib.explorer.state import (
 from vae_lib.explorer.static import static_figure
 from vae_lib.explorer.thumbnails import Thumbnails, picture_png
 from vae_lib.figures import png_bytes
-from vae_lib.latent_model import LatentModel, evaluation_mode, require_model
+from vae_lib.latent_model import LatentModel, evaluation_mode, pictures_of, require_model
 from vae_lib.objective import kl_to_prior
 from vae_lib.posteriors import LARGEST, as_queries
 from vae_lib.retrieval import Neighbors, PosteriorIndex, roundtrip
@@ -303,9 +302,9 @@ class Explorer(widgets.VBox):
 
     def _redraw(self) -> None:
         """Show z and its results; the picture comes first, because people look at it."""
-        z = like_weights(self._vae, as_queries(self._z, self._vae.latent_dim))
+        z = as_queries(self._z, self._vae.latent_dim)
         with one_thread(), torch.inference_mode(), evaluation_mode(self._vae):
-            self._decoded = self._vae.decode(z)[0].float().cpu()
+            self._decoded = pictures_of(self._vae, z.float())[0].cpu()
         self.picture.value = picture_png(self._decoded)
         self.panel.show(self._z, self._scale, self._rules)
         shown = min(SHOWN, len(self._index))
