@@ -76,20 +76,21 @@ def _caption(file: Path) -> str:
 
 
 def epochs_figure(histories: Mapping[str, History]) -> Figure:
-    """Return −ELBO over the epochs of several trainings, trained on and held out, in nats.
+    """Return −ELBO over the epochs of several trainings, in nats.
 
-    The steep first tenth of the epochs is cut off at the top.
+    It is shown for the pictures trained on and for the twelfth that `fit` holds out. The steep
+    first tenth of the epochs is cut off at the top.
     """
     figure, axes = plt.subplots(figsize=(8, 3.8))
     shown: list[float] = []
     for (name, history), color in zip(histories.items(), CURVE_COLORS, strict=True):
         for curves, line, part in (
-            (history.train, "--", "trained on"),
-            (history.validation, "-", "a twelfth, held out"),
+            (history.train, "--", "those trained on"),
+            (history.validation, "-", "the twelfth that fit holds out"),
         ):
             epochs = range(1, len(curves.elbo) + 1)
             negative = [-value for value in curves.elbo]
-            axes.plot(epochs, negative, line, color=color, label=f"{name}, {part}")
+            axes.plot(epochs, negative, line, color=color, label=f"{name}: {part}")
             shown += negative[len(negative) // 10 :]
     margin = 0.05 * (max(shown) - min(shown))
     axes.set(
