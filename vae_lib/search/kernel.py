@@ -21,7 +21,7 @@ from vae_lib.rules import DISTANCE, LOG_DENSITY
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 HELPER = OPTIONS | {"no_cpython_wrapper": True}  # compiles in half the time
 FIRST = 4  # the number of most promising leaves that are searched before all others
-BEFORE_A_CHECK = 4  # dimensions to add before checking whether the rest of a leaf can be skipped
+FIRST_CHECK = 4  # dimensions to add before checking whether the rest of a leaf can be skipped
 SLACK = 1e-12  # relative tolerance for rounding errors where a score is solved for M²
 NEGLIGIBLE = 30.0  # nats; exp(−30) is 1e-13
 NO_GARMENT = np.iinfo(np.int64).max
@@ -111,15 +111,26 @@ def bound_leaves(z: Array, low: Array, high: Array, inverse_scale: Array, bound:
 def measure_leaf(
     z: Array, mean: Array, inverse_scale: Array, size: int, limit: float, m2: Array
 ) -> bool:
-    """Write the squared distances to a leaf's garments; return False if all exceed `limit`."""
+    """Write the squared distances to a leaf's garments; return False if all exceed `limit`.
+
+    mean: [d, garment]; inverse_scale: the same, or [d, 1] for a scale that all garments share.
+    """
     for i in range(len(m2)):
         m2[i] = 0.0
+    check = FIRST_CHECK
     for j in range(len(z)):
         zj, means, inverse = z[j], mean[j], inverse_scale[j]
-        for i in range(len(m2)):
-            difference = (zj - means[i]) * inverse[i]
-            m2[i] += difference * difference
-        if (j + 1) % BEFORE_A_CHECK == 0 or j + 1 == len(z):
+        if len(inverse) == 1:  # one number stays in a register
+            shared = inverse[0]
+            for i in range(len(m2)):
+                difference = (zj - means[i]) * shared
+                m2[i] += difference * difference
+        else:
+            for i in range(len(m2)):
+                difference = (zj - means[i]) * inverse[i]
+                m2[i] += difference * difference
+        if j + 1 == check or j + 1 == len(z):
+            check *= 2
             within = 0
             for i in range(size):
                 within += not m2[i] > limit

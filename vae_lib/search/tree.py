@@ -78,12 +78,11 @@ class Tree:
         return np.ascontiguousarray(inverse.min(axis=2).T), inverse
 
     def _one_scale(self, scale: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same for one scale [d] that all garments share, and cache it."""
+        """Return the same for one scale [d] that all garments share, [1, d, 1], and cache it."""
         if scale not in self._shared_scales:
             inverse = (1 / np.array(scale))[:, None]
             smallest = inverse.repeat(len(self), axis=1)
-            everywhere = inverse.repeat(self.mean.shape[2], axis=1)[None]
-            self._shared_scales[scale] = smallest, everywhere
+            self._shared_scales[scale] = smallest, inverse[None]
         return self._shared_scales[scale]
 
     def leaves(self, formula: Formula) -> tuple[np.ndarray, ...]:
