@@ -455,9 +455,11 @@ def measure(
     parts["slider"] = partial(slider_costs, images)
     for latent_dim, each in sizes.items():
         for size in each:
-            few = repeats if size < 5_000_000 else max(3, repeats // 3)
+            # more for short searches, whose times vary more; fewer for those that take seconds
+            times = 4 * repeats if size < 500_000 else repeats
+            times = times if size < 5_000_000 else max(3, repeats // 3)
             parts[f"search among {size:,}, d = {latent_dim}"] = partial(
-                search_costs, images, latent_dim, size, few
+                search_costs, images, latent_dim, size, times
             )
     done = json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
     with progress_bar(description="Measuring", total=len(parts), unit="part") as bar:
